@@ -1,0 +1,82 @@
+"""The training recordings: which piece is rendered how, and which pieces are held out."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from audioic_widget.frames import SAMPLE_RATE
+from audioic_widget.training.arrange import arrange
+from audioic_widget.training.files import replacing
+from audioic_widget.training.procedural import loop_piece
+from audioic_widget.training.render import render
+from audioic_widget.training.scores import Score, collection_files, load_scores
+
+SHARES = {"chorales": 0.2, "fiddle": 0.2, "airs": 0.1, "quartets": 0.2, "loops": 0.3}
+"""Share of the renderings that each collection gets; "loops" are procedural."""
+
+HELD_OUT_SHARE = 0.06
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """One rendered piece on disk: mono 16-bit FLAC at 44.1 kHz."""
+
+    path: Path
+    piece: str
+
+    @property
+    def held_out(self) -> bool:
+        """Whether its piece (hence every rendering of it) is kept from training."""
+        return zlib.crc32(self.piece.encode()) % 1000 < 1000 * HELD_OUT_SHARE
+
+    def samples(self) -> NDArray[np.float32]:
+        """Mono samples."""
+        return soundfile.read(self.path, dtype="float32")[0]
+
+
+def render_all(folder: Path, count: int, seed: int, workers: int) -> list[Rendering]:
+    """`count` renderings in ``folder/audio``; those already there are kept."""
+    with ProcessPoolExecutor(workers) as pool:
+        for _ in pool.map(partial(_render_one, folder, seed), range(count)):
+            pass
+    return list(renderings(folder))
+
+
+def renderings(folder: Path) -> Iterator[Rendering]:
+    """Finished renderings in ``folder/audio``, in order."""
+    for path in sorted((folder / "audio").glob("[0-9]*.flac")):
+        with soundfile.SoundFile(path) as file:
+            yield Rendering(path, file.title)
+
+
+def _render_one(folder: Path, seed: int, index: int) -> None:
+    path = folder / "audio" / f"{index:05}.flac"
+    if path.exists():
+        return
+    random = np.random.default_rng((seed, index))
+    score = _draw_score(random, folder / "scores")
+    samples = render(arrange(score, random)).mean(axis=1)
+    samples *= 10 ** (random.uniform(-14, -1) / 20) / max(float(np.abs(samples).max()), 1e-6)
+    with replacing(path) as temporary, soundfile.SoundFile(temporary, "w", SAMPLE_RATE, 1, "PCM_16") as file:
+        file.title = score.name
+        file.write(samples)
+
+
+def _draw_score(random: np.random.Generator, cache: Path) -> Score:
+    collection = str(random.choice(list(SHARES), p=list(SHARES.values())))
+    if collection == "loops":
+        return loop_piece(int(random.integers(1 << 31)))
+    while True:
+        files = collection_files(collection)
+        scores = load_scores(collection, files[random.integers(len(files))], cache)
+        if scores:
+            return scores[random.integers(len(scores))]

@@ -1,0 +1,157 @@
+"""One training loop for codec and flow: AdamW, warm-up and cosine, clipping, averaged weights, resumable.
+
+Every step draws its randomness from a generator seeded by (seed, step), so a run that was killed and started
+again ends with the weights of an unbroken one.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import pickle
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from audioic_widget.errors import CheckpointError
+from audioic_widget.training.files import replacing
+
+log = logging.getLogger(__name__)
+
+LOG_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to learn.
+
+    Parameters
+    ----------
+    steps : int
+        Updates.
+    rate : float
+        Highest learning rate: reached linearly after `warmup` steps, then down to zero along a cosine.
+    warmup : int
+        Steps of linear rise.
+    weight_decay : float
+        Of AdamW (Loshchilov & Hutter 2019).
+    average : float
+        Decay of the exponential average of the weights.
+    clip : float
+        Largest norm of a gradient.
+    save_seconds : float
+        Time between checkpoints.
+    """
+
+    steps: int
+    rate: float = 1e-3
+    warmup: int = 100
+    weight_decay: float = 0.02
+    average: float = 0.998
+    clip: float = 1.0
+    save_seconds: float = 60.0
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of update `step` (from 0)."""
+        if step < self.warmup:
+            return self.rate * (step + 1) / self.warmup
+        progress = (step - self.warmup) / max(self.steps - self.warmup, 1)
+        return self.rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def fit(
+    model: nn.Module,
+    loss: Callable[[torch.Generator], Tensor],
+    schedule: Schedule,
+    checkpoint: Path,
+    seed: int,
+) -> nn.Module:
+    """Train `model` and return its averaged copy.
+
+    Parameters
+    ----------
+    model : Module
+        Trained in place.
+    loss : callable
+        The loss of one fresh batch, drawn with the generator that it is given.
+    schedule : Schedule
+        Length and rates.
+    checkpoint : Path
+        Where the state is kept; if it exists, training goes on from there.
+    seed : int
+        Seeds the batches.
+
+    Raises
+    ------
+    CheckpointError
+        If `checkpoint` cannot be read or belongs to another model.
+    """
+    averaged = AveragedModel(model, multi_avg_fn=_average_with(schedule.average))
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=schedule.weight_decay, betas=(0.9, 0.98))
+    first = _resume(checkpoint, model, averaged, optimizer)
+    recent: list[float] = []
+    saved = logged = time.monotonic()
+    for step in range(first, schedule.steps):
+        value = loss(torch.Generator().manual_seed(seed * 1_000_003 + step))
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.rate_at(step)
+        optimizer.zero_grad()
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
+        optimizer.step()
+        averaged.update_parameters(model)
+        recent.append(value.item())
+        now = time.monotonic()
+        if now - logged > LOG_SECONDS:
+            log.info("%s: step %d of %d, loss %.4f", checkpoint.stem, step + 1, schedule.steps, sum(recent) / len(recent))
+            logged, recent = now, []
+        if now - saved > schedule.save_seconds or step + 1 == schedule.steps:
+            state = {"model": model, "averaged": averaged, "optimizer": optimizer}
+            with replacing(checkpoint) as temporary:
+                torch.save({name: part.state_dict() for name, part in state.items()} | {"step": step + 1}, temporary)
+            saved = now
+    return averaged.module
+
+
+def averaged_weights(checkpoint: Path) -> dict[str, Tensor]:
+    """State dict of the averaged model in a checkpoint that `fit` wrote."""
+    averaged = _read(checkpoint)["averaged"]
+    return {name.removeprefix("module."): value for name, value in averaged.items() if name != "n_averaged"}
+
+
+def _resume(checkpoint: Path, model: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Load `checkpoint` into the three, if it exists; the number of steps that it has behind it."""
+    if not checkpoint.exists():
+        return 0
+    state = _read(checkpoint)
+    try:
+        model.load_state_dict(state["model"])
+        averaged.load_state_dict(state["averaged"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{checkpoint} belongs to another model: remove it, or choose another folder.") from error
+    log.info("%s: going on from step %d", checkpoint.stem, state["step"])
+    return int(state["step"])
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    try:
+        return dict(torch.load(checkpoint, weights_only=True))
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise CheckpointError(f"{checkpoint} cannot be read as a training checkpoint: remove it to start over.") from error
+
+
+def _average_with(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """Exponential average that forgets its beginning faster: the decay rises to `decay` as steps go by."""
+
+    def average(averages: Sequence[Tensor], values: Sequence[Tensor], count: Tensor | int) -> None:
+        step = int(count)
+        torch._foreach_lerp_(averages, values, 1 - min(decay, (1 + step) / (10 + step)))
+
+    return average

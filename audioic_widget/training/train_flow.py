@@ -1,0 +1,119 @@
+"""The flow's training: backbone and head learn to predict the next latent as a rectified flow (Liu et al. 2023).
+
+On the straight path ``x_t = t z + (1 - t) n`` from noise n to the latent z the velocity is ``z - n``; the mean
+squared error against it is the loss (1.0 is what knows nothing at t = 0; lower is better).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from audioic_widget.codec.mini import MiniCodec
+from audioic_widget.frames import FrameGrid
+from audioic_widget.model.backbone import Backbone
+from audioic_widget.model.head import Head
+from audioic_widget.training.dataset import Rendering
+from audioic_widget.training.files import replacing
+from audioic_widget.training.loop import Schedule, fit
+
+WINDOWS = 4
+"""Training windows in a batch."""
+
+DRAWS = 4
+"""Independent draws of time and noise for every context: the head costs less than the backbone."""
+
+CLEAN_SHARE = 0.6
+"""Share of windows whose backbone sees clean latents; of the rest, half see scaled, half noised ones.
+
+The published ways to compute IC feed the backbone such latents, so training must have been there.
+"""
+
+
+class Flow(nn.Module):
+    """Backbone and head, trained together.
+
+    Parameters
+    ----------
+    dim, depth, heads, head_depth : int
+        Of `Backbone` and `Head`.
+    """
+
+    def __init__(self, dim: int = 192, depth: int = 4, heads: int = 3, head_depth: int = 4) -> None:
+        super().__init__()
+        self.backbone = Backbone(dim, depth, heads)
+        self.head = Head(dim, head_depth)
+
+    def errors(self, latents: Tensor, seen: Tensor, times: Tensor, noise: Tensor) -> Tensor:
+        """Squared velocity errors, mean over dimensions.
+
+        Parameters
+        ----------
+        latents : Tensor (windows, frames, 64)
+            The truth; frames 1 .. are predicted.
+        seen : Tensor (windows, frames, 64)
+            What the backbone sees: `latents`, or a scaled or noised version.
+        times : Tensor (draws, windows)
+            Flow times.
+        noise : Tensor (draws, windows, frames - 1, 64)
+            Standard normal.
+
+        Returns
+        -------
+        Tensor (draws, windows, frames - 1)
+        """
+        contexts = self.backbone(seen)[:, :-1]
+        targets = latents[:, 1:]
+        t = times[..., None, None]
+        velocity = self.head.bind(contexts).velocity(t * targets + (1 - t) * noise, times)
+        return (velocity - (targets - noise)).square().mean(-1)
+
+
+def encode_all(codec: MiniCodec, renderings: Sequence[Rendering], kept: Path) -> dict[str, NDArray[np.float32]]:
+    """Latents ``(frames, 64)`` of all renderings one after another: "training" and "held_out", kept in one file."""
+    if not kept.exists():
+        streams: dict[str, list[NDArray[np.float32]]] = {"training": [], "held_out": []}
+        for rendering in renderings:
+            samples = rendering.samples()
+            latents = codec.encode(samples, 0, FrameGrid(len(samples)).n_frames)
+            streams["held_out" if rendering.held_out else "training"].append(latents.numpy())
+        with replacing(kept) as temporary:
+            np.savez(temporary, **{name: np.concatenate(parts) for name, parts in streams.items() if parts})
+    with np.load(kept) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def train_flow(
+    flow: Flow, latents: NDArray[np.float32], frames: int, schedule: Schedule, checkpoint: Path, seed: int
+) -> Flow:
+    """Train `flow` on random windows of `frames` frames of the stream `latents` ``(n, 64)``; its averaged copy."""
+    stream = torch.from_numpy(latents)
+
+    def loss(random: torch.Generator) -> Tensor:
+        starts = torch.randint(len(stream) - frames + 1, (WINDOWS,), generator=random)
+        batch = torch.stack([stream[start : start + frames] for start in starts.tolist()])
+        times = stratified(DRAWS * WINDOWS, random).view(DRAWS, WINDOWS)
+        noise = torch.randn(DRAWS, WINDOWS, frames - 1, batch.shape[-1], generator=random)
+        return flow.errors(batch, corrupted(batch, random), times, noise).mean()
+
+    averaged: nn.Module = fit(flow, loss, schedule, checkpoint, seed)
+    assert isinstance(averaged, Flow)
+    return averaged.eval()
+
+
+def corrupted(latents: Tensor, random: torch.Generator) -> Tensor:
+    """What the backbone is shown of `latents` ``(windows, frames, 64)``: clean, scaled or noised, window by window."""
+    kind, level = torch.rand(2, len(latents), 1, 1, generator=random)
+    noised = kind > (1 + CLEAN_SHARE) / 2
+    level = torch.where(kind > CLEAN_SHARE, level, 0)
+    return (1 - level) * latents + noised * level * torch.randn(latents.shape, generator=random)
+
+
+def stratified(count: int, random: torch.Generator) -> Tensor:
+    """`count` times, one in each of as many equal parts of [0, 1], in random order: less variance than independent ones."""
+    return ((torch.arange(count) + torch.rand(count, generator=random)) / count)[torch.randperm(count, generator=random)]
