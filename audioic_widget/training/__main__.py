@@ -9,29 +9,24 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from audioic_widget.codec.mini import MiniCodec
 from audioic_widget.errors import AudioICError
-from audioic_widget.training.dataset import render_all
-from audioic_widget.training.evaluate import evaluate
-from audioic_widget.training.export import Run, export
-from audioic_widget.training.loop import Schedule
-from audioic_widget.training.train_codec import extract_features, train_codec
-from audioic_widget.training.train_flow import Flow, encode_all, train_flow
+from audioic_widget.training.recipe import Recipe, run
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the recipe; the exit status is 2 after an error of the package's own."""
-    options = parser().parse_args(arguments)
+    options = vars(parser().parse_args(arguments))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(options.pop("threads"))
+    workers = options.pop("workers")
     try:
-        train(options)
+        run(Recipe(**options), workers)
     except AudioICError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -41,13 +36,18 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser("python -m audioic_widget.training", description=__doc__)
-    command.add_argument("--output", type=Path, required=True, help="folder for everything the recipe makes")
-    command.add_argument("--renderings", type=int, default=RENDERINGS, help="recordings of about 90 s (%(default)s)")
-    command.add_argument("--codec-renderings", type=int, default=110, help="how many of them train the codec")
-    command.add_argument("--codec-steps", type=int, default=2500, help="updates of 1024 frames (%(default)s)")
-    command.add_argument("--flow-steps", type=int, default=1600, help="updates of 4 windows (%(default)s)")
-    command.add_argument("--frames", type=int, default=512, help="frames in a training window (%(default)s)")
-    command.add_argument("--seed", type=int, default=2, help="of everything drawn (%(default)s)")
-    command.add_argument("--workers", type=int, default=1, help="rendering processes (%(default)s)")
-    command.add_argument("--threads", type=int, default=1, help="of PyTorch (%(default)s)")
+    add, defaults = command.add_argument, Recipe
+    add("--output", type=Path, required=True, help="folder for everything the recipe makes")
+    add("--renderings", type=int, default=defaults.renderings, help="recordings of about 90 s (%(default)s)")
+    add("--codec-renderings", type=int, default=defaults.codec_renderings, help="that train the codec (%(default)s)")
+    add("--codec-steps", type=int, default=defaults.codec_steps, help="updates of 1024 frames (%(default)s)")
+    add("--flow-steps", type=int, default=defaults.flow_steps, help="updates of 4 windows (%(default)s)")
+    add("--frames", type=int, default=defaults.frames, help="frames in a training window (%(default)s)")
+    add("--seed", type=int, default=defaults.seed, help="of everything drawn (%(default)s)")
+    add("--workers", type=int, default=1, help="rendering processes (%(default)s)")
+    add("--threads", type=int, default=1, help="of PyTorch (%(default)s)")
     return command
+
+
+if __name__ == "__main__":
+    sys.exit(main())

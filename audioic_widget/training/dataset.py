@@ -14,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audioic_widget.frames import SAMPLE_RATE
-from audioic_widget.training.arrange import arrange
+from audioic_widget.training.arrange import Performance, arrange
 from audioic_widget.training.files import replacing
 from audioic_widget.training.procedural import loop_piece
 from audioic_widget.training.render import render
@@ -63,12 +63,23 @@ def _render_one(folder: Path, seed: int, index: int) -> None:
     if path.exists():
         return
     random = np.random.default_rng((seed, index))
-    score = _draw_score(random, folder / "scores")
-    samples = render(arrange(score, random)).mean(axis=1)
+    name, performance = _draw_performance(random, folder / "scores")
+    samples = render(performance).mean(axis=1)
     samples *= 10 ** (random.uniform(-14, -1) / 20) / max(float(np.abs(samples).max()), 1e-6)
     with replacing(path) as temporary, soundfile.SoundFile(temporary, "w", SAMPLE_RATE, 1, "PCM_16") as file:
-        file.title = score.name
+        file.title = name
         file.write(samples)
+
+
+def performance_of(folder: Path, seed: int, rendering: Rendering) -> Performance:
+    """The notes that were played in `rendering`."""
+    random = np.random.default_rng((seed, int(rendering.path.stem)))
+    return _draw_performance(random, folder / "scores")[1]
+
+
+def _draw_performance(random: np.random.Generator, cache: Path) -> tuple[str, Performance]:
+    score = _draw_score(random, cache)
+    return score.name, arrange(score, random)
 
 
 def _draw_score(random: np.random.Generator, cache: Path) -> Score:
