@@ -7,12 +7,14 @@ above 4 do not pay on learned fields, whose time embedding is rough.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
@@ -20,8 +22,7 @@ from audioic_widget.errors import SettingsError
 from audioic_widget.likelihood.divergence import DivergenceEstimator
 from audioic_widget.likelihood.field import VelocityField
 
-_SCIPY_BLOCK = 64
-"""States that an adaptive method steps together: fixed, so that the steps chosen do not depend on batching."""
+Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -113,22 +114,37 @@ def scipy_trajectory(
 ) -> Iterator[State]:
     """As `fixed_step_trajectory`, by `scipy.integrate.solve_ivp` between the given times.
 
-    State and integral travel together in float64 on the host; every row is an initial value problem of
-    its own, in blocks of 64 states.
+    All states of the call are stepped together, in float64 on the host; the steps chosen depend on all of
+    them. Rows with different times run side by side on a common clock from 0 to 1.
 
     Raises
     ------
     SettingsError
         If scipy does not know an option, or its method fails.
     """
-    divergence = x.new_zeros((estimator.groups, *x.shape[:-1]))
+    shape, n_x = x.shape, x.numel()
+    integrals = (estimator.groups, *shape[:-1])
+    y = np.zeros(n_x + math.prod(integrals))
+    y[:n_x] = x.double().cpu().numpy().ravel()
     for step in range(times.shape[1] - 1):
-        x, divergence = x.clone(), divergence.clone()
-        for row in range(x.shape[0]):
-            span = (float(times[row, step]), float(times[row, step + 1]))
-            if span[0] == span[1]:
-                continue
-            problem = _RowProblem(field, x, row, estimator, check)
-            x[row], gained = problem.solve(span, options)
-            divergence[:, row] += gained
-        yield State(x, divergence)
+        start, length = times[:, step], times[:, step + 1] - times[:, step]
+
+        def derivative(clock: float, y: Vector, start: Tensor = start, length: Tensor = length) -> Vector:
+            check()
+            point = torch.as_tensor(y[:n_x], dtype=x.dtype).view(shape).to(x.device)
+            tangents = estimator.tangents(0, 0)
+            value, products = field.velocity_and_tangents(point, start + clock * length, tangents)
+            gain = estimator.estimate(tangents, products) * length[None, :, None]
+            value = value * length[:, None, None]
+            return torch.cat((value.flatten(), gain.flatten())).double().cpu().numpy()
+
+        if bool((length != 0).any()):
+            try:
+                solution = solve_ivp(derivative, (0.0, 1.0), y, t_eval=(1.0,), **options)
+            except (TypeError, ValueError) as error:
+                raise SettingsError(f"scipy.integrate.solve_ivp refuses solver_options: {error}") from error
+            if not solution.success:
+                raise SettingsError(f"scipy.integrate.solve_ivp gave up: {solution.message}")
+            y = solution.y[:, -1]
+        ends = torch.as_tensor(y[:n_x], dtype=x.dtype).view(shape).to(x.device)
+        yield State(ends, torch.as_tensor(y[n_x:], dtype=x.dtype).view(integrals).to(x.device))

@@ -23,11 +23,14 @@ from audioic_widget.training.files import replacing
 from audioic_widget.training.render import render
 from audioic_widget.training.scores import DRUM_PART
 
-PEAK = 0.3
+PEAK = 0.28
 """Largest sample of an example: soft, so that the files stay small."""
 
 GAIN = 1.0
 """Of FluidSynth: loud, so that its 16-bit output adds no audible noise."""
+
+TAIL = 0.8
+"""Seconds of reverberation kept after the last note."""
 
 HELD = 0.92
 """Share of its written length that a note sounds."""
@@ -137,7 +140,8 @@ def main() -> int:
 
 def save(piece: Piece, path: Path) -> None:
     """Render `piece` to a mono 16-bit FLAC file."""
-    samples = render(piece.performance(), GAIN).mean(axis=1)
+    performance = piece.performance()
+    samples = render(performance, GAIN).mean(axis=1)[: round((performance.duration + TAIL) * SAMPLE_RATE)]
     with replacing(path) as temporary:
         soundfile.write(temporary, samples * (PEAK / np.abs(samples).max()), SAMPLE_RATE, "PCM_16", compression_level=1.0)
 
