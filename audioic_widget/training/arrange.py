@@ -62,7 +62,7 @@ def arrange(score: Score, random: np.random.Generator, shortest: float = 50.0, l
     gaps = np.diff(np.unique(onsets))
     seconds = np.exp(random.uniform(np.log(0.15), np.log(0.6))) / (np.median(gaps) if len(gaps) else 1.0)
     period = float((onsets + durations).max()) * seconds
-    times = int(np.ceil(min(shortest / period, 8))) if random.random() < 0.8 else 1
+    times = max(int(np.ceil(min(shortest / period, 8))), 1) if random.random() < 0.8 else 1
     starts = (onsets * seconds + period * np.arange(times)[:, None]).ravel()
     lengths, pitches, parts = (np.tile(column, times) for column in (durations * seconds, pitches, parts))
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,8 @@ from audioic_widget.training.files import replacing
 log = logging.getLogger(__name__)
 
 LOG_SECONDS = 30.0
+
+SomeModule = TypeVar("SomeModule", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,12 @@ class Schedule:
 
 
 def fit(
-    model: nn.Module,
+    model: SomeModule,
     loss: Callable[[torch.Generator], Tensor],
     schedule: Schedule,
     checkpoint: Path,
     seed: int,
-) -> nn.Module:
+) -> SomeModule:
     """Train `model` and return its averaged copy.
 
     Parameters
@@ -116,7 +118,7 @@ def fit(
             with replacing(checkpoint) as temporary:
                 torch.save({name: part.state_dict() for name, part in state.items()} | {"step": step + 1}, temporary)
             saved = now
-    return averaged.module
+    return cast(SomeModule, averaged.module)
 
 
 def averaged_weights(checkpoint: Path) -> dict[str, Tensor]:

@@ -86,7 +86,8 @@ def codec_of(recipe: Recipe, renderings: list[Rendering]) -> MiniCodec:
     """The trained codec."""
     heard = [rendering for rendering in renderings[: recipe.codec_renderings] if not rendering.held_out]
     features = extract_features(MiniCodec(), heard, recipe.output / "features.npy")
-    return train_codec(features, Schedule(recipe.codec_steps, rate=2e-3), recipe.output / "codec.pt", recipe.seed)
+    torch.manual_seed(recipe.seed)
+    return train_codec(MiniCodec(), features, Schedule(recipe.codec_steps, rate=2e-3), recipe.output / "codec.pt", recipe.seed)
 
 
 def measure(

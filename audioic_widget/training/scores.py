@@ -116,12 +116,12 @@ def parse(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def with_repeats(tune: MusicScore) -> MusicScore:
-    """`tune` with its repeats written out; as it is where its repeat signs contradict each other."""
-    from music21 import repeat
+    """`tune` with its repeats written out; as it is where it has no bars or its repeat signs contradict each other."""
+    from music21 import exceptions21, repeat
 
     try:
         return tune.expandRepeats()
-    except repeat.ExpanderException:
+    except (repeat.ExpanderException, exceptions21.StreamException):
         return tune
 
 

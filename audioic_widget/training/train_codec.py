@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from audioic_widget.codec.mini import HOPS, PIECE_FRAMES, MiniCodec
 from audioic_widget.frames import FrameGrid
@@ -45,10 +45,10 @@ def extract_features(codec: MiniCodec, renderings: Sequence[Rendering], kept: Pa
     return features
 
 
-def train_codec(features: NDArray[np.float16], schedule: Schedule, checkpoint: Path, seed: int) -> MiniCodec:
-    """A codec trained on `features` ``(frames, size)``."""
-    torch.manual_seed(seed)
-    codec = MiniCodec()
+def train_codec(
+    codec: MiniCodec, features: NDArray[np.float16], schedule: Schedule, checkpoint: Path, seed: int
+) -> MiniCodec:
+    """Train `codec` on `features` ``(frames, size)``; its averaged copy."""
     standardise(codec, features)
 
     def loss(random: torch.Generator) -> Tensor:
@@ -57,9 +57,7 @@ def train_codec(features: NDArray[np.float16], schedule: Schedule, checkpoint: P
         levels = torch.rand(len(batch), 1, generator=random)
         return reconstruction_error(codec, batch, levels, random).mean()
 
-    averaged: nn.Module = fit(codec, loss, schedule, checkpoint, seed)
-    assert isinstance(averaged, MiniCodec)
-    return averaged.eval()
+    return fit(codec, loss, schedule, checkpoint, seed).eval()
 
 
 def standardise(codec: MiniCodec, features: NDArray[np.float16]) -> None:

@@ -104,9 +104,7 @@ def train_flow(
         noise = torch.randn(DRAWS, WINDOWS, frames - 1, batch.shape[-1], generator=random)
         return flow.errors(batch, corrupted(batch, random), times, noise).mean()
 
-    averaged: nn.Module = fit(flow, loss, schedule, checkpoint, seed)
-    assert isinstance(averaged, Flow)
-    return averaged.eval()
+    return fit(flow, loss, schedule, checkpoint, seed).eval()
 
 
 def corrupted(latents: Tensor, random: torch.Generator) -> Tensor:

@@ -1,0 +1,314 @@
+"""The one pipeline from audio to information content: everything that computes IC comes through here.
+
+It yields partial results, coarse to fine, so that a widget can draw them; `compute_ic` drains it. It knows
+no notebook and no file format.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from audioic_widget.audio import Recording, read_recording, sounding_range
+from audioic_widget.errors import ModelError, SettingsError
+from audioic_widget.model.catalogue import ICModel, load_model
+from audioic_widget.result import ICResult
+from audioic_widget.settings import ICSettings
+from audioic_widget.solve import Fixed, Values, evaluations, solve
+
+Check = Callable[[], None]
+Audio = str | os.PathLike[str] | BinaryIO | NDArray[Any] | Recording
+
+
+class SilenceWarning(UserWarning):
+    """The recording holds nothing to compute IC of; its result is NaN throughout."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A recording and the latents of its sounding part.
+
+    Attributes
+    ----------
+    recording : Recording
+    latents : Tensor (T, D)
+        Of the file's frames ``first .. first + T - 1``.
+    first : int
+        File frame of the first latent.
+    """
+
+    recording: Recording
+    latents: Tensor
+    first: int
+
+
+@dataclass(frozen=True)
+class Partial:
+    """News from a running computation: values of the file's frames ``first .. stop - 1``.
+
+    Attributes
+    ----------
+    ic, stderr : ndarray (L, stop - first)
+        Nats.
+    stage : {"draft", "final"}
+        Whether these values will be replaced by better ones.
+    progress : float
+        Share of the work done, in [0, 1].
+    result : ICResult or None
+        The whole, on the last one only.
+    """
+
+    first: int
+    stop: int
+    ic: NDArray[np.float64]
+    stderr: NDArray[np.float64]
+    stage: Literal["draft", "final"]
+    progress: float
+    result: ICResult | None = None
+
+
+def compute_ic(
+    audio: Audio,
+    *,
+    sample_rate: int | None = None,
+    model: str | os.PathLike[str] | ICModel = "mini",
+    device: str = "auto",
+    settings: ICSettings | None = None,
+    on_partial: Callable[[Partial], None] | None = None,
+    **fields: Any,
+) -> ICResult:
+    """Information content of a recording.
+
+    Parameters
+    ----------
+    audio : path, file object, ndarray or Recording
+        A file that libsndfile reads, or samples ``(n,)`` or ``(n, channels)`` with their `sample_rate`.
+    sample_rate : int, optional
+        Samples a second, for arrays.
+    model : str, path or ICModel
+        See `load_model`.
+    device : str
+        "auto", "cpu", "cuda", ...
+    settings : ICSettings, optional
+        How to compute; the preset "standard" if not given.
+    on_partial : callable, optional
+        Receives every `Partial`, a draft of the whole first.
+    **fields
+        Fields of `ICSettings` (``noise_levels=...``, ``preset=...``), on top of `settings`.
+
+    Returns
+    -------
+    ICResult
+        One value for every whole frame of the file and every level, in nats.
+
+    Raises
+    ------
+    AudioICError
+        One of its kinds for audio, settings, model or device that cannot be used.
+    TypeError
+        For an unknown keyword.
+
+    Warns
+    -----
+    SilenceWarning
+        If there is nothing but silence; the result is NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, 44_100)
+    >>> result = compute_ic(noise, sample_rate=44_100, noise_levels=[1.0])
+    >>> result.ic[0].round(5)
+    array([     nan, 58.81207, 58.81207, 58.81207, 58.81207, 58.81207, 58.81207,
+           58.81207, 58.81207, 58.81207])
+    """
+    settings = (settings or ICSettings()).replace(**fields)
+    recording = read_recording(audio, sample_rate)
+    encoded = encode(recording, load_model(model, device), settings.audio_type)
+    result = None
+    for partial in stream_ic(encoded, load_model(model, device), settings, coarse_first=on_partial is not None):
+        if on_partial is not None:
+            on_partial(partial)
+        result = partial.result
+    assert result is not None
+    return result
+
+
+def encode(recording: Recording, model: ICModel, audio_type: str = "music", check: Check | None = None) -> Encoded:
+    """Latents of the sounding part of `recording`.
+
+    Raises
+    ------
+    ModelError
+        If the model is a bare flow without a codec.
+    """
+    if model.codec is None:
+        raise ModelError(
+            f'The model "{model.name}" has no codec and takes latents only: use compute_ic_from_latents, or another model.'
+        )
+    first, stop = sounding_range(recording, audio_type)
+    return Encoded(recording, model.codec.encode(recording.samples, first, stop, check), first)
+
+
+def stream_ic(
+    encoded: Encoded,
+    model: ICModel,
+    settings: ICSettings,
+    *,
+    coarse_first: bool = True,
+    visible: tuple[int, int] | None = None,
+    check: Check | None = None,
+) -> Iterator[Partial]:
+    """Compute IC piece by piece.
+
+    Parameters
+    ----------
+    encoded : Encoded
+    model : ICModel
+        The one that encoded.
+    settings : ICSettings
+    coarse_first : bool
+        A draft of everything before the values asked for.
+    visible : (int, int), optional
+        File frames to compute first.
+    check : callable, optional
+        Called many times a second; may raise to end the work.
+
+    Yields
+    ------
+    Partial
+        The last one carries the result.
+    """
+    n_frames = encoded.recording.grid.n_frames
+    first = encoded.first + 1  # the first latent has no context
+    wanted = None if visible is None else (visible[0] - encoded.first, visible[1] - encoded.first)
+    stages = [("final", settings)]
+    draft = settings.replace(preset="draft")
+    if coarse_first and evaluations(draft) < evaluations(settings):
+        stages.insert(0, ("draft", draft))
+    work = sum(evaluations(each) for _, each in stages)
+    done = 0.0
+    values = None
+    for stage, each in stages:
+        values = Values.empty(len(each.noise_levels), max(len(encoded.latents) - 1, 0))
+        for start, stop in solve(values, encoded.latents, model, each, encoded.first, wanted=wanted, check=check):
+            done += evaluations(each) * (stop - start) / max(values.n_frames, 1)
+            yield Partial(
+                first + start,
+                first + stop,
+                values.mean[:, start:stop].copy(),
+                values.stderr()[:, start:stop],
+                "draft" if stage == "draft" else "final",
+                min(done / work, 1.0),
+            )
+    assert values is not None
+    ic = np.full((len(settings.noise_levels), n_frames), np.nan)
+    stderr = ic.copy()
+    inside = slice(first, first + values.n_frames)
+    ic[:, inside], stderr[:, inside] = values.mean, values.stderr()
+    silent = values.n_frames == 0
+    if silent:
+        warnings.warn(
+            f"{encoded.recording.name} holds no sound to compute IC of: its result is NaN.", SilenceWarning, stacklevel=2
+        )
+    provenance = describe(encoded, model, settings, silent=silent)
+    result = ICResult(encoded.recording.grid.end_times(), settings.noise_levels, ic, stderr, provenance)
+    yield Partial(0, n_frames, result.ic, result.stderr, "final", 1.0, result)
+
+
+def compute_ic_from_latents(
+    latents: ArrayLike | Tensor,
+    *,
+    model: str | os.PathLike[str] | ICModel = "mini",
+    settings: ICSettings | None = None,
+    probes: ArrayLike | Tensor | None = None,
+    noise: ArrayLike | Tensor | None = None,
+    device: str = "auto",
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """IC of latents, for those who bring their own.
+
+    Parameters
+    ----------
+    latents : array (T, D)
+        Layer-normalised: mean 0, variance 1 over D.
+    model : str, path or ICModel
+    settings : ICSettings, optional
+    probes : array (L, n, T-1, D) or (n, T-1, D), optional
+        Fixed probes in place of those drawn from the seed.
+    noise : array (T, D), or (M, T, D) for ``noising="average"``, optional
+        The noise of "monte_carlo" (its mean) or "average" in place of what is drawn.
+
+    Returns
+    -------
+    ic, stderr : ndarray (L, T-1)
+        Nats; for latents 2 .. T.
+
+    Raises
+    ------
+    SettingsError
+        If a shape does not fit, a value is not finite, or the mode has no noise to fix.
+    """
+    settings = settings or ICSettings()
+    loaded = load_model(model, device)
+    z = _tensor("latents", latents)
+    if z.ndim != 2 or z.shape[0] < 2 or z.shape[1] != loaded.latent_dim:
+        raise SettingsError(f"latents must have shape (T, {loaded.latent_dim}) with T of 2 or more, not {tuple(z.shape)}.")
+    levels, count = len(settings.noise_levels), len(z) - 1
+    fixed_probes = None if probes is None else _tensor("probes", probes)
+    if fixed_probes is not None:
+        if fixed_probes.ndim == 3:
+            fixed_probes = fixed_probes.expand(levels, *fixed_probes.shape)
+        if fixed_probes.ndim != 4 or fixed_probes.shape[0] != levels or fixed_probes.shape[2:] != (count, z.shape[1]):
+            raise SettingsError(
+                f"probes must have shape ({levels}, n, {count}, {z.shape[1]}) or (n, {count}, {z.shape[1]}), "
+                f"not {tuple(fixed_probes.shape)}."
+            )
+    fixed_noise = None if noise is None else _tensor("noise", noise)
+    if fixed_noise is not None:
+        if settings.noising not in ("monte_carlo", "average"):
+            raise SettingsError(f'noising="{settings.noising}" has no noise to fix: leave noise out.')
+        if settings.noising == "average" and fixed_noise.ndim == 2:
+            fixed_noise = fixed_noise.unsqueeze(0)
+        draws = (settings.monte_carlo_samples,) if settings.noising == "average" else ()
+        if tuple(fixed_noise.shape) != (*draws, *z.shape):
+            raise SettingsError(f"noise must have shape {(*draws, *z.shape)}, not {tuple(fixed_noise.shape)}.")
+    values = Values.empty(levels, count)
+    for _ in solve(values, z.to(loaded.device), loaded, settings, 0, fixed=Fixed(fixed_probes, fixed_noise)):
+        pass
+    return values.mean, values.stderr()
+
+
+def describe(encoded: Encoded, model: ICModel, settings: ICSettings, *, silent: bool = False) -> dict[str, Any]:
+    """Provenance of a result: everything needed to compute it again, as JSON values."""
+    recording = encoded.recording
+    return {
+        "versions": {name: version(name) for name in ("audioic-widget", "torch", "numpy")},
+        "model": {"name": model.name, "sha256": model.digest, "device": str(model.device)},
+        "settings": settings.to_dict(),
+        "audio": {
+            "name": recording.name,
+            "duration": recording.duration,
+            "source_rate": recording.source_rate,
+            "sha256": recording.checksum,
+        },
+        "alignment": "Time is the end of the frame; frames of 4096 samples at 44.1 kHz on the file's own grid",
+        "units": {"time": "s", "ic": "nat/frame"},
+        "silent": silent,
+    }
+
+
+def _tensor(name: str, values: ArrayLike | Tensor) -> Tensor:
+    tensor = torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values))
+    tensor = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+    if not bool(torch.isfinite(tensor).all()):
+        raise SettingsError(f"{name} must be finite: it holds NaN or infinity.")
+    return tensor

@@ -1,0 +1,220 @@
+"""What a computation gives: values on the frame grid, their errors, and where they come from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.signal import find_peaks
+
+from audioic_widget.errors import SettingsError
+from audioic_widget.frames import FRAME_PERIOD
+from audioic_widget.likelihood.bounds import floor, no_knowledge
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ICResult:
+    """Information content of a recording.
+
+    Attributes
+    ----------
+    time : ndarray (F,)
+        End of each frame in seconds.
+    noise_levels : ndarray (L,)
+        In the order in which they were asked for.
+    ic : ndarray (L, F)
+        Nats a frame; NaN in leading and trailing silence and in the first sounding frame.
+    stderr : ndarray (L, F)
+        Standard error of the randomised parts (divergence probes, Monte Carlo draws), in nats; NaN where it
+        cannot be estimated (a single probe) and zero for an exact trace. The solver's error is not in it.
+    provenance : dict
+        Versions, model, settings, audio; JSON values only.
+
+    Examples
+    --------
+    >>> result = ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]])
+    >>> result.ic_at(0.3)
+    array([ nan, 41.5])
+    """
+
+    time: Floats
+    noise_levels: Floats
+    ic: Floats
+    stderr: Floats
+    provenance: Mapping[str, Any]
+
+    def __init__(
+        self,
+        time: ArrayLike,
+        noise_levels: ArrayLike,
+        ic: ArrayLike,
+        stderr: ArrayLike,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        arrays = {"time": time, "noise_levels": noise_levels, "ic": ic, "stderr": stderr}
+        for name, values in arrays.items():
+            object.__setattr__(self, name, np.asarray(values, dtype=np.float64))
+        object.__setattr__(self, "provenance", dict(provenance or {}))
+        shape = (len(self.noise_levels), len(self.time))
+        if self.ic.shape != shape or self.stderr.shape != shape:
+            raise SettingsError(
+                f"ic and stderr must have shape (levels, frames) = {shape}, not {self.ic.shape} and {self.stderr.shape}."
+            )
+
+    def __repr__(self) -> str:
+        levels = ", ".join(f"{level:g}" for level in self.noise_levels)
+        end = self.time[-1] if len(self.time) else 0.0
+        return f"ICResult({len(self.time)} frames, {end:.1f} s, noise levels {levels})"
+
+    @property
+    def below_floor(self) -> NDArray[np.bool_]:
+        """Values ``(L, F)`` that no exact flow could give: an alarm about the model or the noising mode."""
+        floors = np.array([floor(level) for level in self.noise_levels])
+        return self.ic < floors[:, None]
+
+    def ic_at(self, noise_level: float) -> Floats:
+        """IC ``(F,)`` at one of the computed levels.
+
+        Raises
+        ------
+        SettingsError
+            If the level was not computed.
+        """
+        return self.ic[self._index(noise_level)]
+
+    def _index(self, noise_level: float) -> int:
+        found = np.flatnonzero(np.isclose(self.noise_levels, noise_level, atol=1e-9))
+        if not len(found):
+            known = ", ".join(f"{level:g}" for level in self.noise_levels)
+            raise SettingsError(f"Noise level {noise_level:g} was not computed: choose one of {known}.")
+        return int(found[0])
+
+    def between(self, start: float, end: float) -> ICResult:
+        """The frames that end after `start` and begin before `end`, both in seconds."""
+        inside = (self.time > start) & (self.time - FRAME_PERIOD < end)
+        return ICResult(
+            self.time[inside], self.noise_levels, self.ic[:, inside], self.stderr[:, inside], self.provenance
+        )
+
+    def normalized(self, method: Literal["zscore", "minmax", "headroom"] = "zscore") -> ICResult:
+        """Each level on a scale of its own, since raw nats cannot be compared between levels.
+
+        Parameters
+        ----------
+        method : {"zscore", "minmax", "headroom"}
+            Mean 0 and standard deviation 1; 0 to 1; or nats above the closed-form "no knowledge" line.
+        """
+        if method == "zscore":
+            shift, scale = _nan(np.nanmean, self.ic), _nan(np.nanstd, self.ic)
+        elif method == "minmax":
+            shift = _nan(np.nanmin, self.ic)
+            scale = _nan(np.nanmax, self.ic) - shift
+        elif method == "headroom":
+            shift = np.array([[no_knowledge(level)] for level in self.noise_levels])
+            scale = np.ones_like(shift)
+        else:
+            raise SettingsError(f'method must be "zscore", "minmax" or "headroom", not {method!r}.')
+        scale = np.where(scale > 0, scale, 1.0)
+        note = {**self.provenance, "normalized": method}
+        return ICResult(self.time, self.noise_levels, (self.ic - shift) / scale, self.stderr / scale, note)
+
+    def peaks(self, noise_level: float | None = None, k: int = 10, min_distance: float = 0.2) -> pd.DataFrame:
+        """The `k` most surprising moments of a level: local maxima, highest first.
+
+        Parameters
+        ----------
+        noise_level : float, optional
+            The first level if not given.
+        k : int
+            At most so many.
+        min_distance : float
+            Least distance of two peaks in seconds.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``time`` (end of frame, s), ``ic`` and ``stderr`` (nats), ``noise_level``.
+        """
+        import pandas as pd
+
+        row = 0 if noise_level is None else self._index(noise_level)
+        values = np.where(np.isnan(self.ic[row]), -np.inf, self.ic[row])
+        distance = max(round(min_distance / FRAME_PERIOD), 1)
+        at, _ = find_peaks(np.concatenate(([-np.inf], values, [-np.inf])), distance=distance)
+        at -= 1
+        best = at[np.argsort(-values[at], kind="stable")][:k]
+        return pd.DataFrame(
+            {
+                "time": self.time[best],
+                "ic": self.ic[row, best],
+                "stderr": self.stderr[row, best],
+                "noise_level": self.noise_levels[row],
+            }
+        )
+
+    def summary(self) -> pd.DataFrame:
+        """One row a level: values, mean, sd, min, max, mean standard error (nats), share below the floor."""
+        import pandas as pd
+
+        valid = ~np.isnan(self.ic)
+        counts = np.maximum(valid.sum(axis=1), 1)
+        return pd.DataFrame(
+            {
+                "noise_level": self.noise_levels,
+                "frames": valid.sum(axis=1),
+                "mean": _nan(np.nanmean, self.ic)[:, 0],
+                "sd": _nan(np.nanstd, self.ic)[:, 0],
+                "min": _nan(np.nanmin, self.ic)[:, 0],
+                "max": _nan(np.nanmax, self.ic)[:, 0],
+                "stderr": _nan(np.nanmean, self.stderr)[:, 0],
+                "below_floor": self.below_floor.sum(axis=1) / counts,
+            }
+        )
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row a frame: ``Time`` (end of frame, s) and ``IC_<level>`` (nats) for every level."""
+        import pandas as pd
+
+        columns = {f"IC_{level}": row for level, row in zip(self.noise_levels.tolist(), self.ic, strict=True)}
+        return pd.DataFrame({"Time": self.time, **columns})
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the published columns (``Time,IC_<level>...``) as CSV; see `formats.write_csv`."""
+        from audioic_widget.formats import write_csv
+
+        write_csv(self, path)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything, provenance included, as npz; `load` reads it back."""
+        from audioic_widget.formats import write_npz
+
+        write_npz(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ICResult:
+        """Read what `save` wrote."""
+        from audioic_widget.formats import read_npz
+
+        return read_npz(path)
+
+    def plot(self, ax: Axes | None = None, levels: Sequence[float] | None = None) -> Axes | NDArray[np.object_]:
+        """Draw the traces with matplotlib; see `audioic_widget.plot.plot_ic`."""
+        from audioic_widget.plot import plot_ic
+
+        return plot_ic(self, ax=ax, levels=levels)
+
+
+def _nan(reduce: Any, values: Floats) -> Floats:
+    """A row-wise reduction that ignores NaN: ``(L, 1)``; NaN, without numpy's warning, for a row of nothing else."""
+    rows = [reduce(row[~np.isnan(row)]) if not np.isnan(row).all() else np.nan for row in values]
+    return np.array(rows, dtype=np.float64)[:, None]
