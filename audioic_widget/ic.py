@@ -23,7 +23,7 @@ from audioic_widget.errors import ModelError, SettingsError
 from audioic_widget.model.catalogue import ICModel, load_model
 from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
-from audioic_widget.solve import Fixed, Values, evaluations, solve
+from audioic_widget.engine import Fixed, Values, evaluations, solve
 
 Check = Callable[[], None]
 Audio = str | os.PathLike[str] | BinaryIO | NDArray[Any] | Recording

@@ -38,8 +38,8 @@ def test_a_written_tune_becomes_a_note_table_with_its_repeats(tmp_path: Path) ->
     (score,) = load_scores("fiddle", path, tmp_path / "cache")
     assert score.name == "fiddle/tunes-tune-0"
     onsets, durations, pitches, parts = score.notes.T
-    assert pitches.tolist() == 2 * [60, 62, 64, 65, 67, 69, 71]  # the chord symbol does not sound
-    assert onsets.tolist() == [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14]
+    assert pitches.tolist() == 2 * [60, 62, 64, 65, 67, 69, 71] + 4 * [72]  # the chord symbol does not sound
+    assert onsets.tolist() == [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 16, 20, 24, 28]
     assert durations[6] == 2  # tied notes are one
     assert (parts == 0).all()
 

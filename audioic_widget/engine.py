@@ -1,0 +1,310 @@
+"""From latents to values: windows of context, chunks that fit memory, points, probes, log densities.
+
+It knows settings, model and likelihood, but no audio and no file. What a value is depends on the latents,
+the settings and the frame's own random draws alone: never on windows asked for, chunk sizes or order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audioic_widget.errors import DeviceError
+from audioic_widget.likelihood.density import Scheme, log_density, log_density_along_flow, standard_error
+from audioic_widget.likelihood.divergence import CycledHadamard, DivergenceEstimator, ExactTrace, FixedProbes
+from audioic_widget.likelihood.draws import Draws, Purpose
+from audioic_widget.likelihood.noising import evaluated_points, mean_noise, single_draws
+from audioic_widget.likelihood.solvers import METHODS
+from audioic_widget.model.catalogue import ICModel
+from audioic_widget.settings import ICSettings
+
+CPU_ROWS = 1_536
+"""Rows (values and tangents) of the head evaluated together on a CPU: they stay in its cache."""
+
+DEVICE_ROWS = 262_144
+"""The same on a GPU, where large products are the fast ones."""
+
+ADAPTIVE_BLOCK = 64
+"""Frames that an adaptive solver steps together; fixed, since the steps it chooses depend on them."""
+
+BACKBONE_ROWS = 8
+"""Sequences fed to the backbone at a time."""
+
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Randomness given by the caller: probes ``(L, n, T-1, D)``, noise ``(T, D)`` or ``(M, T, D)``."""
+
+    probes: Tensor | None = None
+    noise: Tensor | None = None
+
+
+@dataclass
+class Values:
+    """IC of latents 2 .. T, as far as computed: NaN elsewhere.
+
+    Attributes
+    ----------
+    mean, variance : ndarray (L, T-1)
+        Of each value's independent estimates; nats, nats squared.
+    n_estimates : int
+        How many estimates each value has.
+    """
+
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    n_estimates: int = 1
+
+    @classmethod
+    def empty(cls, levels: int, frames: int) -> Values:
+        """Nothing computed yet."""
+        return cls(np.full((levels, frames), np.nan), np.full((levels, frames), np.nan))
+
+    @property
+    def n_frames(self) -> int:
+        """Number of values a level."""
+        return self.mean.shape[1]
+
+    def put(self, levels: slice, start: int, stop: int, estimates: Tensor) -> None:
+        """Take in `estimates` ``(n, levels, stop - start)`` of the IC."""
+        estimates = estimates.double().cpu()
+        self.n_estimates = len(estimates)
+        self.mean[levels, start:stop] = estimates.mean(0)
+        self.variance[levels, start:stop] = estimates.var(0) if len(estimates) > 1 else np.nan
+
+    def stderr(self) -> NDArray[np.float64]:
+        """Standard errors ``(L, T-1)`` in nats, NaN where unknown."""
+        return standard_error(torch.from_numpy(self.variance), self.n_estimates).numpy()
+
+
+def evaluations(settings: ICSettings) -> float:
+    """Cost of one frame and level, in passes through the head; a guess for adaptive solvers."""
+    tangents = 64 if settings.divergence == "exact" else settings.n_probes
+    draws = settings.monte_carlo_samples or 1 if settings.noising == "average" else 1
+    if settings.solver == "scipy":
+        return 100.0 * (1 + tangents) * draws
+    weights = METHODS[settings.solver].weights
+    return float(settings.n_steps * sum(1 + tangents if weight else 1 for weight in weights) * draws)
+
+
+def solve(
+    values: Values,
+    latents: Tensor,
+    model: ICModel,
+    settings: ICSettings,
+    first_frame: int,
+    *,
+    fixed: Fixed | None = None,
+    wanted: tuple[int, int] | None = None,
+    check: Check | None = None,
+) -> Iterator[tuple[int, int]]:
+    """Fill `values` and yield the range of values ``(start, stop)`` each time some are there for all levels.
+
+    Parameters
+    ----------
+    values : Values
+        Filled in place; value i is about latent ``i + 1``.
+    latents : Tensor (T, D)
+    model : ICModel
+    settings : ICSettings
+    first_frame : int
+        File frame of the first latent: random draws belong to file frames.
+    fixed : Fixed, optional
+        Probes or noise in place of those drawn from the seed.
+    wanted : (int, int), optional
+        Latents to compute first.
+    check : callable, optional
+        Called after every solver step; may raise to end the work.
+    """
+    dtype = torch.float64 if settings.precision == "float64" else torch.float32
+    model = model.in_precision(dtype)
+    solver = _Solver(latents.to(dtype), model, settings, first_frame, fixed or Fixed(), check or (lambda: None))
+    for start, stop, past in windows(len(latents), model.context_frames, wanted):
+        window = solver.window(start, stop, past)
+        for low, high in solver.chunks(start, stop):
+            solver.fill(values, window, low, high)
+            yield low - 1, high - 1
+
+
+def windows(n_latents: int, context: int, wanted: tuple[int, int] | None = None) -> list[tuple[int, int, int]]:
+    """Split latents 1 .. n-1 into ranges predicted together.
+
+    Returns
+    -------
+    list of (start, stop, past)
+        Latents ``start .. stop - 1`` are predicted from latents ``past ..``; what does not fit one context
+        goes in steps of half a context, so that every value has at least half a context of past.
+        Ranges that touch `wanted` come first.
+    """
+    half = max(context // 2, 1)
+    spans = [(1, min(context, n_latents), 0)] if n_latents > 1 else []
+    for start in range(context, n_latents, half):
+        spans.append((start, min(start + half, n_latents), start - half))
+    if wanted is not None:
+        spans.sort(key=lambda span: not (span[0] < wanted[1] and wanted[0] < span[1]))
+    return spans
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Points and contexts of a window, rows being levels times draws; frame axis from latent `start` on."""
+
+    x: Tensor
+    contexts: Tensor
+    start: int
+
+
+@dataclass(frozen=True)
+class _Solver:
+    """One request: what stays the same from window to window."""
+
+    latents: Tensor
+    model: ICModel
+    settings: ICSettings
+    first_frame: int
+    fixed: Fixed
+    check: Check
+
+    @property
+    def _draws(self) -> Draws:
+        return Draws(self.settings.seed, self.latents.shape[1])
+
+    @property
+    def _draws_each(self) -> int:
+        """Rows each level has: its own likelihoods to average."""
+        return self.settings.monte_carlo_samples or 1 if self.settings.noising == "average" else 1
+
+    @property
+    def _levels(self) -> Tensor:
+        return self.latents.new_tensor(self.settings.noise_levels)
+
+    @torch.inference_mode()
+    def window(self, start: int, stop: int, past: int) -> _Window:
+        """Evaluated points and contexts for the latents ``start .. stop - 1``, seeing from `past` on."""
+        settings, latents = self.settings, self.latents[past:stop]
+        if settings.noising == "flow":
+            x = seen = latents.unsqueeze(0)
+        else:
+            clean = settings.context == "clean" or (settings.context == "published" and settings.noising == "average")
+            noise = self._noise(past, stop)
+            rows = self._levels.repeat_interleave(self._draws_each)
+            points = evaluated_points(latents, rows, noise, clean_context=clean)
+            x, seen = points.x, points.seen
+        contexts = torch.cat([self.model.contexts(part[:, :-1]) for part in seen.split(BACKBONE_ROWS)])
+        return _Window(x[:, start - past :], contexts[:, start - past - 1 :], start)
+
+    def _noise(self, past: int, stop: int) -> Tensor | None:
+        settings, fixed = self.settings, self.fixed.noise
+        if settings.noising == "expectation":
+            return None
+        if fixed is not None:
+            noise = fixed[..., past:stop, :]
+        else:
+            draw = single_draws if settings.noising == "average" else mean_noise
+            noise = draw(
+                self._draws, settings.monte_carlo_samples or 1, self.first_frame + past, self.first_frame + stop
+            )
+        if settings.noising == "average":
+            noise = noise.repeat(len(settings.noise_levels), 1, 1)
+        return noise.to(self.latents)
+
+    def chunks(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Ranges of latents solved together."""
+        if self.settings.solver == "scipy":
+            size = ADAPTIVE_BLOCK
+        else:
+            tangents = 64 if self.settings.divergence == "exact" else self.settings.n_probes
+            rows = 1 if self.settings.noising == "flow" else len(self.settings.noise_levels) * self._draws_each
+            budget = CPU_ROWS if self.latents.device.type == "cpu" else DEVICE_ROWS
+            size = max(budget // (rows * (1 + tangents)), 1)
+        for low in range(start, stop, size):
+            yield low, min(low + size, stop)
+
+    def fill(self, values: Values, window: _Window, low: int, high: int) -> None:
+        """Solve the latents ``low .. high - 1``; out of memory, halve the range and go on."""
+        try:
+            self._fill(values, window, low, high)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if high - low == 1:
+                raise DeviceError(
+                    f"The {self.latents.device.type} has too little free memory for a single frame: "
+                    "ask for fewer noise levels, probes or draws, or free memory."
+                ) from error
+            middle = (low + high) // 2
+            self.fill(values, window, low, middle)
+            self.fill(values, window, middle, high)
+
+    @torch.inference_mode()
+    def _fill(self, values: Values, window: _Window, low: int, high: int) -> None:
+        inside = slice(low - window.start, high - window.start)
+        x, contexts, start, stop = window.x[:, inside], window.contexts[:, inside], low - 1, high - 1
+        if self.settings.noising == "flow":
+            estimator = self._estimator(x, low, self._levels[:1] * 0, slice(0, 1))
+            logs, _ = log_density_along_flow(
+                self.model.head.bind(contexts), x, 1 - self._levels, self._scheme, estimator, self.check
+            )
+            values.put(slice(None), start, stop, -logs)
+            return
+        draws, n_levels = self._draws_each, len(self._levels)
+        # An adaptive solver's steps depend on all it solves at once: give it one level at a time.
+        together = 1 if self.settings.solver == "scipy" else n_levels
+        for level in range(0, n_levels, together):
+            levels, rows = slice(level, level + together), slice(level * draws, (level + together) * draws)
+            shared = len(contexts) == 1
+            field = self.model.head.bind(contexts if shared else contexts[rows])
+            t = (1 - self._levels[levels]).repeat_interleave(draws)
+            estimator = self._estimator(x[rows], low, self._levels[levels], levels)
+            logs = log_density(field, x[rows], t, self._scheme, estimator, self.check)
+            estimates = -logs
+            if self.settings.noising == "average":
+                # Every draw is an estimate of the mean over noise; its probes' error is part of its spread.
+                estimates = estimates.mean(0).unflatten(0, (-1, draws)).transpose(0, 1)
+            values.put(levels, start, stop, estimates)
+
+    @property
+    def _scheme(self) -> Scheme:
+        settings = self.settings
+        options = settings.solver_options if settings.solver == "scipy" else {}
+        return Scheme(settings.solver, settings.n_steps, settings.spacing, options)
+
+    def _estimator(self, x: Tensor, low: int, levels: Tensor, which: slice) -> DivergenceEstimator:
+        """The divergence estimator of states `x` ``(rows, F, D)`` from latent `low` on."""
+        settings, n_probes = self.settings, self.settings.n_probes
+        if settings.divergence == "exact":
+            return ExactTrace(x)
+        rows_each = x.shape[0] // len(levels)
+        if self.fixed.probes is not None:
+            given = self.fixed.probes[which, :, low - 1 : low - 1 + x.shape[1]]
+            return FixedProbes(given.repeat_interleave(rows_each, dim=0).transpose(0, 1).to(x))
+        if settings.probe_kind != "orthogonal":
+            return FixedProbes(self._probes(x, low, levels, n_probes, rows_each))
+        # Two independent scrambles give a standard error; more would leave each too few rows.
+        groups = 2 if n_probes % 2 == 0 else n_probes
+        return CycledHadamard(self._probes(x, low, levels, groups, rows_each), n_probes // groups)
+
+    def _probes(self, x: Tensor, low: int, levels: Tensor, count: int, rows_each: int) -> Tensor:
+        """`count` independent random vectors a state: ``(count, rows, F, D)``, seeded by file frame."""
+        gaussian = self.settings.probe_kind == "gaussian"
+        draw = self._draws.normal if gaussian else self._draws.signs
+        first = self.first_frame + low
+        probes = [
+            draw(Purpose.PROBE, row * count + index, first, first + x.shape[1], level)
+            for index in range(count)
+            for level in levels.tolist()
+            for row in range(rows_each)
+        ]
+        return torch.from_numpy(np.stack(probes)).unflatten(0, (count, -1)).to(x)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # The CPU allocator raises a plain RuntimeError.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
