@@ -1,0 +1,63 @@
+"""Information content of audio: how unexpected each moment is, given all before it.
+
+``AudioICWidget("song.wav")`` shows and plays it in a notebook; `compute_ic` gives the numbers.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from audioic_widget.audio import Recording, read_recording
+from audioic_widget.errors import (
+    AudioError,
+    AudioICError,
+    Cancelled,
+    CheckpointError,
+    DeviceError,
+    ModelError,
+    OutputError,
+    SettingsError,
+)
+from audioic_widget.examples import example
+from audioic_widget.ic import Partial, SilenceWarning, compute_ic, compute_ic_from_latents
+from audioic_widget.model.catalogue import ICModel, load_model
+from audioic_widget.result import ICResult
+from audioic_widget.settings import ICSettings
+
+if TYPE_CHECKING:
+    from audioic_widget.widget import AudioICWidget
+
+__version__ = version("audioic-widget")
+
+__all__ = [
+    "AudioError",
+    "AudioICError",
+    "AudioICWidget",
+    "Cancelled",
+    "CheckpointError",
+    "DeviceError",
+    "ICModel",
+    "ICResult",
+    "ICSettings",
+    "ModelError",
+    "OutputError",
+    "Partial",
+    "Recording",
+    "SettingsError",
+    "SilenceWarning",
+    "compute_ic",
+    "compute_ic_from_latents",
+    "example",
+    "load_model",
+    "read_recording",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The widget brings the whole notebook machinery: the library and the command start without it.
+    if name == "AudioICWidget":
+        from audioic_widget.widget import AudioICWidget
+
+        return AudioICWidget
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -180,7 +180,6 @@ def _recording(name: str, blocks: Iterable[NDArray[Any]], rate: int) -> Recordin
         raise AudioError(
             f"{name} is too short, {len(samples) / SAMPLE_RATE:.3f} s: two frames, {seconds:.3f} s, are the least."
         )
-    samples.flags.writeable = False
     return Recording(name, samples, rate)
 
 

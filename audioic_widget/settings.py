@@ -24,7 +24,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "draft": {"solver": "midpoint", "n_steps": 6, "solver_options": _CLUSTERED, "n_probes": 2},
     "standard": {"solver": "midpoint", "n_steps": 25, "solver_options": _CLUSTERED, "n_probes": 4},
     "pa-audioic": {"solver": "euler", "n_steps": 100, "n_probes": 4, "probe_kind": "rademacher"},
-    "exact": {"solver": "midpoint", "n_steps": 100, "solver_options": _CLUSTERED, "divergence": "exact"},
+    "exact": {"solver": "midpoint", "n_steps": 200, "solver_options": _CLUSTERED, "divergence": "exact"},
 }
 _COMMON: dict[str, Any] = {
     "solver_options": {},
