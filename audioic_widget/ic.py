@@ -127,9 +127,8 @@ def compute_ic(
     >>> import numpy as np
     >>> noise = np.random.default_rng(0).normal(0, 0.1, 44_100)
     >>> result = compute_ic(noise, sample_rate=44_100, noise_levels=[1.0])
-    >>> result.ic[0].round(5)
-    array([     nan, 58.81207, 58.81207, 58.81207, 58.81207, 58.81207, 58.81207,
-           58.81207, 58.81207, 58.81207])
+    >>> result.ic[0, :3].round(5)
+    array([     nan, 58.81207, 58.81207])
     """
     settings = (settings or ICSettings()).replace(**fields)
     recording = read_recording(audio, sample_rate)
