@@ -29,10 +29,10 @@ CPU_ROWS = 1_536
 DEVICE_ROWS = 262_144
 """The same on a GPU, where large products are the fast ones."""
 
-ADAPTIVE_BLOCK = 64
-"""Frames that an adaptive solver steps together; fixed, since the steps it chooses depend on them."""
+ADAPTIVE_BLOCK = 1
+"""Frames that an adaptive solver steps together: more, and what comes later would choose earlier frames' steps."""
 
-BACKBONE_ROWS = 8
+BACKBONE_ROWS = 2
 """Sequences fed to the backbone at a time."""
 
 Check = Callable[[], None]
@@ -56,11 +56,14 @@ class Values:
         Of each value's independent estimates; nats, nats squared.
     n_estimates : int
         How many estimates each value has.
+    exact : bool
+        Whether nothing is random, so that there is no standard error to estimate.
     """
 
     mean: NDArray[np.float64]
     variance: NDArray[np.float64]
     n_estimates: int = 1
+    exact: bool = False
 
     @classmethod
     def empty(cls, levels: int, frames: int) -> Values:
@@ -81,6 +84,8 @@ class Values:
 
     def stderr(self) -> NDArray[np.float64]:
         """Standard errors ``(L, T-1)`` in nats, NaN where unknown."""
+        if self.exact:
+            return np.where(np.isnan(self.mean), np.nan, 0.0)
         return standard_error(torch.from_numpy(self.variance), self.n_estimates).numpy()
 
 
@@ -123,6 +128,7 @@ def solve(
     check : callable, optional
         Called after every solver step; may raise to end the work.
     """
+    values.exact = settings.divergence == "exact" and settings.noising in ("expectation", "flow")
     dtype = torch.float64 if settings.precision == "float64" else torch.float32
     model = model.in_precision(dtype)
     solver = _Solver(latents.to(dtype), model, settings, first_frame, fixed or Fixed(), check or (lambda: None))
@@ -197,8 +203,14 @@ class _Solver:
             rows = self._levels.repeat_interleave(self._draws_each)
             points = evaluated_points(latents, rows, noise, clean_context=clean)
             x, seen = points.x, points.seen
-        contexts = torch.cat([self.model.contexts(part[:, :-1]) for part in seen.split(BACKBONE_ROWS)])
+        contexts = torch.cat(
+            [self._contexts(seen[row : row + BACKBONE_ROWS]) for row in range(0, len(seen), BACKBONE_ROWS)]
+        )
         return _Window(x[:, start - past :], contexts[:, start - past - 1 :], start)
+
+    def _contexts(self, seen: Tensor) -> Tensor:
+        self.check()
+        return self.model.contexts(seen[:, :-1])
 
     def _noise(self, past: int, stop: int) -> Tensor | None:
         settings, fixed = self.settings, self.fixed.noise
@@ -248,7 +260,7 @@ class _Solver:
         inside = slice(low - window.start, high - window.start)
         x, contexts, start, stop = window.x[:, inside], window.contexts[:, inside], low - 1, high - 1
         if self.settings.noising == "flow":
-            estimator = self._estimator(x, low, self._levels[:1] * 0, slice(0, 1))
+            estimator = self._estimator(x, low, (0.0,), slice(0, 1))
             logs, _ = log_density_along_flow(
                 self.model.head.bind(contexts), x, 1 - self._levels, self._scheme, estimator, self.check
             )
@@ -262,7 +274,7 @@ class _Solver:
             shared = len(contexts) == 1
             field = self.model.head.bind(contexts if shared else contexts[rows])
             t = (1 - self._levels[levels]).repeat_interleave(draws)
-            estimator = self._estimator(x[rows], low, self._levels[levels], levels)
+            estimator = self._estimator(x[rows], low, self.settings.noise_levels[levels], levels)
             logs = log_density(field, x[rows], t, self._scheme, estimator, self.check)
             estimates = -logs
             if self.settings.noising == "average":
@@ -276,7 +288,7 @@ class _Solver:
         options = settings.solver_options if settings.solver == "scipy" else {}
         return Scheme(settings.solver, settings.n_steps, settings.spacing, options)
 
-    def _estimator(self, x: Tensor, low: int, levels: Tensor, which: slice) -> DivergenceEstimator:
+    def _estimator(self, x: Tensor, low: int, levels: tuple[float, ...], which: slice) -> DivergenceEstimator:
         """The divergence estimator of states `x` ``(rows, F, D)`` from latent `low` on."""
         settings, n_probes = self.settings, self.settings.n_probes
         if settings.divergence == "exact":
@@ -291,7 +303,7 @@ class _Solver:
         groups = 2 if n_probes % 2 == 0 else n_probes
         return CycledHadamard(self._probes(x, low, levels, groups, rows_each), n_probes // groups)
 
-    def _probes(self, x: Tensor, low: int, levels: Tensor, count: int, rows_each: int) -> Tensor:
+    def _probes(self, x: Tensor, low: int, levels: tuple[float, ...], count: int, rows_each: int) -> Tensor:
         """`count` independent random vectors a state: ``(count, rows, F, D)``, seeded by file frame."""
         gaussian = self.settings.probe_kind == "gaussian"
         draw = self._draws.normal if gaussian else self._draws.signs
@@ -299,7 +311,7 @@ class _Solver:
         probes = [
             draw(Purpose.PROBE, row * count + index, first, first + x.shape[1], level)
             for index in range(count)
-            for level in levels.tolist()
+            for level in levels
             for row in range(rows_each)
         ]
         return torch.from_numpy(np.stack(probes)).unflatten(0, (count, -1)).to(x)

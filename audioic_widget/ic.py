@@ -19,11 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from audioic_widget.audio import Recording, read_recording, sounding_range
+from audioic_widget.engine import Fixed, Values, evaluations, solve
 from audioic_widget.errors import ModelError, SettingsError
 from audioic_widget.model.catalogue import ICModel, load_model
 from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
-from audioic_widget.engine import Fixed, Values, evaluations, solve
 
 Check = Callable[[], None]
 Audio = str | os.PathLike[str] | BinaryIO | NDArray[Any] | Recording
@@ -139,7 +139,15 @@ def compute_ic(
             on_partial(partial)
         result = partial.result
     assert result is not None
+    warn_if_silent(result)
     return result
+
+
+def warn_if_silent(result: ICResult) -> None:
+    """Warn the caller's caller with a `SilenceWarning` if there was nothing to compute."""
+    if result.provenance["silent"]:
+        name = result.provenance["audio"]["name"]
+        warnings.warn(f"{name} holds no sound to compute IC of: its result is NaN.", SilenceWarning, stacklevel=3)
 
 
 def encode(recording: Recording, model: ICModel, audio_type: str = "music", check: Check | None = None) -> Encoded:
@@ -214,12 +222,7 @@ def stream_ic(
     stderr = ic.copy()
     inside = slice(first, first + values.n_frames)
     ic[:, inside], stderr[:, inside] = values.mean, values.stderr()
-    silent = values.n_frames == 0
-    if silent:
-        warnings.warn(
-            f"{encoded.recording.name} holds no sound to compute IC of: its result is NaN.", SilenceWarning, stacklevel=2
-        )
-    provenance = describe(encoded, model, settings, silent=silent)
+    provenance = describe(encoded, model, settings)
     result = ICResult(encoded.recording.grid.end_times(), settings.noise_levels, ic, stderr, provenance)
     yield Partial(0, n_frames, result.ic, result.stderr, "final", 1.0, result)
 
@@ -260,7 +263,9 @@ def compute_ic_from_latents(
     loaded = load_model(model, device)
     z = _tensor("latents", latents)
     if z.ndim != 2 or z.shape[0] < 2 or z.shape[1] != loaded.latent_dim:
-        raise SettingsError(f"latents must have shape (T, {loaded.latent_dim}) with T of 2 or more, not {tuple(z.shape)}.")
+        raise SettingsError(
+            f"latents must have shape (T, {loaded.latent_dim}) with T of 2 or more, not {tuple(z.shape)}."
+        )
     levels, count = len(settings.noise_levels), len(z) - 1
     fixed_probes = None if probes is None else _tensor("probes", probes)
     if fixed_probes is not None:
@@ -286,7 +291,7 @@ def compute_ic_from_latents(
     return values.mean, values.stderr()
 
 
-def describe(encoded: Encoded, model: ICModel, settings: ICSettings, *, silent: bool = False) -> dict[str, Any]:
+def describe(encoded: Encoded, model: ICModel, settings: ICSettings) -> dict[str, Any]:
     """Provenance of a result: everything needed to compute it again, as JSON values."""
     recording = encoded.recording
     return {
@@ -301,7 +306,7 @@ def describe(encoded: Encoded, model: ICModel, settings: ICSettings, *, silent: 
         },
         "alignment": "Time is the end of the frame; frames of 4096 samples at 44.1 kHz on the file's own grid",
         "units": {"time": "s", "ic": "nat/frame"},
-        "silent": silent,
+        "silent": len(encoded.latents) < 2,
     }
 
 

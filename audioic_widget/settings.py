@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Any, Literal, SupportsIndex, get_args
 
 from audioic_widget.errors import SettingsError
 
@@ -98,7 +99,7 @@ class ICSettings:
     monte_carlo_samples: int | None = None
     context: Context = "published"
     solver: Solver = _FROM_PRESET
-    solver_options: Mapping[str, Any] = _FROM_PRESET
+    solver_options: Mapping[str, Any] = field(default=_FROM_PRESET, hash=False)
     n_steps: int = _FROM_PRESET
     divergence: Divergence = _FROM_PRESET
     n_probes: int = _FROM_PRESET
@@ -117,19 +118,20 @@ class ICSettings:
             drawn = self.monte_carlo_samples is not None
             object.__setattr__(self, "noising", "monte_carlo" if drawn else "expectation")
         object.__setattr__(self, "noise_levels", _checked_levels(self.noise_levels))
+        if not isinstance(self.solver_options, Mapping) or not all(isinstance(key, str) for key in self.solver_options):
+            raise SettingsError(f"solver_options must map names to values, not {self.solver_options!r}.")
         object.__setattr__(self, "solver_options", dict(self.solver_options))
         for name, choices in _CHOICES.items():
             _check_choice(name, getattr(self, name), choices)
-        _check_integer("n_steps", self.n_steps, 1)
-        _check_integer("n_probes", self.n_probes, 1)
-        _check_integer("seed", self.seed, 0)
+        for name, least in (("n_steps", 1), ("n_probes", 1), ("seed", 0)):
+            object.__setattr__(self, name, _checked_integer(name, getattr(self, name), least))
         self._check_draws()
         self._check_solver_options()
 
     def _check_draws(self) -> None:
         draws = self.monte_carlo_samples
         if draws is not None:
-            _check_integer("monte_carlo_samples", draws, 1)
+            object.__setattr__(self, "monte_carlo_samples", _checked_integer("monte_carlo_samples", draws, 1))
         if self.noising in ("monte_carlo", "average") and draws is None:
             raise SettingsError(f'noising="{self.noising}" needs monte_carlo_samples, a number of draws of 1 or more.')
         if self.noising in ("expectation", "flow") and draws is not None:
@@ -145,6 +147,10 @@ class ICSettings:
 
     def _check_solver_options(self) -> None:
         if self.solver == "scipy":
+            unknown = set(self.solver_options) - _SCIPY_OPTIONS
+            if unknown:
+                known = ", ".join(sorted(_SCIPY_OPTIONS))
+                raise SettingsError(f'solver="scipy" takes no option {sorted(unknown)[0]!r}: the options are {known}.')
             if self.probe_kind == "orthogonal" and self.divergence == "hutchinson":
                 # Cycling needs steps known beforehand; an adaptive method gets fixed probes.
                 object.__setattr__(self, "probe_kind", "rademacher")
@@ -172,6 +178,8 @@ class ICSettings:
             changes = {**dict.fromkeys((*_COMMON, *_PRESETS["standard"])), **changes}
         if changes.get("solver") not in (None, self.solver):
             changes.setdefault("solver_options", None)
+            if self.solver == "scipy" and self.probe_kind == "rademacher":
+                changes.setdefault("probe_kind", None)
         if "monte_carlo_samples" in changes and "noising" not in changes and self.noising != "average":
             changes["noising"] = None
         return dataclasses.replace(self, **changes)
@@ -180,6 +188,8 @@ class ICSettings:
         """All fields as plain JSON values, for provenance."""
         return {**dataclasses.asdict(self), "noise_levels": list(self.noise_levels)}
 
+
+_SCIPY_OPTIONS = {"method", "rtol", "atol", "first_step", "min_step", "max_step"}
 
 _CHOICES: dict[str, Any] = {
     "noising": Noising,
@@ -198,14 +208,17 @@ def _check_choice(name: str, value: object, choices: Any) -> None:
         raise SettingsError(f"{name} must be one of {options}, not {value!r}.")
 
 
-def _check_integer(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+def _checked_integer(name: str, value: object, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex) or operator.index(value) < least:
         raise SettingsError(f"{name} must be a whole number of {least} or more, not {value!r}.")
+    return operator.index(value)
 
 
 def _checked_levels(levels: Sequence[float]) -> tuple[float, ...]:
     try:
-        checked = tuple(float(level) for level in levels)
+        if isinstance(levels, str):
+            raise TypeError("a text is no list")
+        checked = tuple(float(level) + 0.0 for level in levels)  # -0.0 is 0.0
     except (TypeError, ValueError) as error:
         raise SettingsError(f"noise_levels must be a list of numbers in [0, 1], not {levels!r}.") from error
     if not checked:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from audioic_widget.model.catalogue import ICModel, load_model
+
+# The same examples on every run, so that a green main stays green; --hypothesis-profile=explore looks for new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=1_000, deadline=None)
+settings.load_profile("same")
 
 DATA = Path(__file__).parent / "data"
 
@@ -30,3 +38,25 @@ def golden() -> dict[str, np.ndarray]:
 def tiny() -> ICModel:
     """A flow in the published format with random weights, no codec."""
     return load_model(DATA / "tiny.pt", device="cpu")
+
+
+@pytest.fixture
+def latents(golden: dict[str, np.ndarray]) -> np.ndarray:
+    """Twelve latents: enough for the engine's tests."""
+    return golden["latents"][:12]
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    """What the published checkpoint format holds."""
+    loaded: dict[str, Any] = torch.load(DATA / "tiny.pt", weights_only=True)
+    return loaded
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[[Any], Path]:
+    def saved(content: Any) -> Path:
+        torch.save(content, tmp_path / "flow.pt")
+        return tmp_path / "flow.pt"
+
+    return saved

@@ -19,6 +19,9 @@ from audioic_widget.likelihood.divergence import DivergenceEstimator
 from audioic_widget.likelihood.field import VelocityField
 from audioic_widget.likelihood.solvers import METHODS, State, fixed_step_trajectory, scipy_trajectory, time_grid
 
+_SAME_TIME = 1e-6
+"""Flow times nearer than this are one."""
+
 
 @dataclass(frozen=True)
 class Scheme:
@@ -91,7 +94,7 @@ def log_density(
     Tensor (groups, rows, F)
     """
     state = State(x, x.new_zeros((estimator.groups, *x.shape[:-1])))
-    for state in scheme.trajectory(field, x, scheme.grid(t), estimator, check):
+    for state in scheme.trajectory(field, x, scheme.grid(t), estimator, check):  # noqa: B007
         pass
     # The solver ran from t down to 0: what it accumulated already has the minus sign.
     return log_normal(state.x) + state.divergence
@@ -120,20 +123,31 @@ def log_density_along_flow(
     states : Tensor (L, F, D)
         Where the trajectory was at each time.
     """
-    times = merged_times(scheme.grid(t.new_ones(1))[0], t)
     at_start = State(x, x.new_zeros((estimator.groups, *x.shape[:-1])))
-    passed = [at_start, *scheme.trajectory(field, x, times.unsqueeze(0), estimator, check)]
+    grid = scheme.grid(t.new_ones(1))[0]
+    if scheme.solver == "scipy":
+        # scipy interpolates: its steps do not depend on the times asked for.
+        grid = merged_times(grid, t)
+    passed = [at_start, *scheme.trajectory(field, x, grid.unsqueeze(0), estimator, check)]
     end = passed[-1]
-    nodes = [int((times - time).abs().argmin()) for time in t]
-    states = torch.cat([passed[node].x for node in nodes])
-    below = torch.cat([end.divergence - passed[node].divergence for node in nodes], dim=1)
+    at_times = []
+    for time in t:
+        node = int((grid >= time - _SAME_TIME).sum()) - 1
+        state = passed[node]
+        if grid[node] - time > _SAME_TIME:
+            # A side step: were the time put into the grid, other levels' values would change with it.
+            side = torch.stack((grid[node], time)).unsqueeze(0)
+            (step,) = fixed_step_trajectory(field, state.x, side, estimator, METHODS[scheme.solver], node)
+            state = State(step.x, state.divergence + step.divergence)
+        at_times.append(state)
+    states = torch.cat([state.x for state in at_times])
+    below = torch.cat([end.divergence - state.divergence for state in at_times], dim=1)
     return log_normal(end.x) + below, states
 
 
 def merged_times(grid: Tensor, wanted: Tensor) -> Tensor:
     """`grid` (falling from 1 to 0) with the times of `wanted` that are not on it, sorted downwards."""
-    tolerance = 1e-6
-    missing = [time for time in wanted if (grid - time).abs().min() > tolerance]
+    missing = [time for time in wanted if (grid - time).abs().min() > _SAME_TIME]
     return torch.cat((grid, *(time.reshape(1) for time in missing))).sort(descending=True).values
 
 

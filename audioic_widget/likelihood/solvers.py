@@ -78,8 +78,12 @@ def fixed_step_trajectory(
     times: Tensor,
     estimator: DivergenceEstimator,
     method: Tableau,
+    first_step: int = 0,
 ) -> Iterator[State]:
-    """Carry `x` ``(rows, F, D)`` through `times` ``(rows, n + 1)`` and yield the state after every step."""
+    """Carry `x` ``(rows, F, D)`` through `times` ``(rows, n + 1)`` and yield the state after every step.
+
+    `first_step` is the number of the first step to the estimator, for those who go on from elsewhere.
+    """
     divergence = x.new_zeros((estimator.groups, *x.shape[:-1]))
     for step in range(times.shape[1] - 1):
         t, h = times[:, step], times[:, step + 1] - times[:, step]
@@ -92,7 +96,7 @@ def fixed_step_trajectory(
                     point = point + (coefficient * h_x) * velocity
             at = t + node * h
             if weight:
-                tangents = estimator.tangents(step, stage)
+                tangents = estimator.tangents(first_step + step, stage)
                 value, products = field.velocity_and_tangents(point, at, tangents)
                 divergence = divergence + (weight * h_divergence) * estimator.estimate(tangents, products)
             else:
@@ -112,10 +116,11 @@ def scipy_trajectory(
     options: Mapping[str, Any],
     check: Callable[[], None],
 ) -> Iterator[State]:
-    """As `fixed_step_trajectory`, by `scipy.integrate.solve_ivp` between the given times.
+    """As `fixed_step_trajectory`, by `scipy.integrate.solve_ivp` from the first to the last of the given times.
 
     All states of the call are stepped together, in float64 on the host; the steps chosen depend on all of
-    them. Rows with different times run side by side on a common clock from 0 to 1.
+    them, but not on the times asked for in between. Rows run side by side on a common clock from 0 to 1:
+    times in between must divide every row's span in the same proportions.
 
     Raises
     ------
@@ -124,27 +129,32 @@ def scipy_trajectory(
     """
     shape, n_x = x.shape, x.numel()
     integrals = (estimator.groups, *shape[:-1])
+    start, length = times[:, 0], times[:, -1] - times[:, 0]
     y = np.zeros(n_x + math.prod(integrals))
     y[:n_x] = x.double().cpu().numpy().ravel()
-    for step in range(times.shape[1] - 1):
-        start, length = times[:, step], times[:, step + 1] - times[:, step]
 
-        def derivative(clock: float, y: Vector, start: Tensor = start, length: Tensor = length) -> Vector:
-            check()
-            point = torch.as_tensor(y[:n_x], dtype=x.dtype).view(shape).to(x.device)
-            tangents = estimator.tangents(0, 0)
-            value, products = field.velocity_and_tangents(point, start + clock * length, tangents)
-            gain = estimator.estimate(tangents, products) * length[None, :, None]
-            value = value * length[:, None, None]
-            return torch.cat((value.flatten(), gain.flatten())).double().cpu().numpy()
+    def derivative(clock: float, y: Vector) -> Vector:
+        check()
+        point = torch.as_tensor(y[:n_x], dtype=x.dtype).view(shape).to(x.device)
+        tangents = estimator.tangents(0, 0)
+        value, products = field.velocity_and_tangents(point, start + clock * length, tangents)
+        gain = estimator.estimate(tangents, products) * length[None, :, None]
+        value = value * length[:, None, None]
+        derived: Vector = torch.cat((value.flatten(), gain.flatten())).double().cpu().numpy()
+        return derived
 
-        if bool((length != 0).any()):
-            try:
-                solution = solve_ivp(derivative, (0.0, 1.0), y, t_eval=(1.0,), **options)
-            except (TypeError, ValueError) as error:
-                raise SettingsError(f"scipy.integrate.solve_ivp refuses solver_options: {error}") from error
-            if not solution.success:
-                raise SettingsError(f"scipy.integrate.solve_ivp gave up: {solution.message}")
-            y = solution.y[:, -1]
+    longest = int(length.abs().argmax())
+    if length[longest] == 0:
+        reached = np.repeat(y[:, None], times.shape[1] - 1, axis=1)
+    else:
+        clock = ((times[longest, 1:] - start[longest]) / length[longest]).double().cpu().numpy()
+        try:
+            solution = solve_ivp(derivative, (0.0, 1.0), y, t_eval=np.clip(clock, 0.0, 1.0), **options)
+        except (TypeError, ValueError) as error:
+            raise SettingsError(f"scipy.integrate.solve_ivp refuses solver_options: {error}.") from error
+        if not solution.success:
+            raise SettingsError(f"scipy.integrate.solve_ivp gave up: {solution.message}")
+        reached = solution.y
+    for y in reached.T:
         ends = torch.as_tensor(y[:n_x], dtype=x.dtype).view(shape).to(x.device)
         yield State(ends, torch.as_tensor(y[n_x:], dtype=x.dtype).view(integrals).to(x.device))

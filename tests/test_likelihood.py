@@ -1,0 +1,292 @@
+"""Divergence estimators, densities, draws, noising and bounds, against closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import oracles
+import pytest
+import torch
+from analytic import GaussianField, LinearField, MixtureField, mixture, random_linear
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import multivariate_normal, norm
+from torch.func import grad, jacrev
+
+from audioic_widget.likelihood.bounds import floor, no_knowledge
+from audioic_widget.likelihood.density import Scheme, log_density, log_normal, standard_error
+from audioic_widget.likelihood.divergence import CycledHadamard, DivergenceEstimator, ExactTrace, FixedProbes
+from audioic_widget.likelihood.draws import Draws, Purpose
+from audioic_widget.likelihood.noising import evaluated_points, mean_noise, noised, single_draws
+
+Field = LinearField | GaussianField | MixtureField
+FIELDS = pytest.mark.parametrize(
+    "field", [GaussianField(0.4), mixture(), random_linear(8)], ids=["gaussian", "mixture", "linear"]
+)
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def signs(*shape: int, seed: int = 0) -> torch.Tensor:
+    return normal(*shape, seed=seed).sign()
+
+
+def divergence(
+    field: Field, x: torch.Tensor, t: torch.Tensor, estimator: DivergenceEstimator, step: int = 0, stage: int = 0
+) -> torch.Tensor:
+    tangents = estimator.tangents(step, stage)
+    return estimator.estimate(tangents, field.velocity_and_tangents(x, t, tangents)[1])
+
+
+# The analytic flows themselves
+
+
+@FIELDS
+def test_density_and_velocity_of_the_analytic_flows_belong_together(field: Field) -> None:
+    """The continuity equation: d/dt log p + div v + v . grad log p = 0."""
+    x, t = normal(8), torch.tensor(0.6, dtype=torch.float64)
+
+    def log_p(point: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        return field.log_density(point[None, None], time[None])[0, 0]
+
+    def velocity(point: torch.Tensor) -> torch.Tensor:
+        return field.velocity(point[None, None], t[None])[0, 0]
+
+    change = grad(log_p, argnums=1)(x, t) + velocity(x) @ grad(log_p)(x, t)
+    assert change + jacrev(velocity)(x).trace() == pytest.approx(0, abs=1e-9)
+
+
+@FIELDS
+def test_tangents_of_the_analytic_flows(field: Field) -> None:
+    x, t, tangents = normal(2, 3, 8), torch.tensor([0.8, 0.3], dtype=torch.float64), normal(5, 2, 3, 8, seed=1)
+    value, products = field.velocity_and_tangents(x, t, tangents)
+    torch.testing.assert_close(value, field.velocity(x, t))
+    for row in range(2):
+        for frame in range(3):
+            jacobian = jacrev(lambda p, row=row: field.velocity(p[None, None], t[[row]])[0, 0])(x[row, frame])
+            torch.testing.assert_close(products[:, row, frame], tangents[:, row, frame] @ jacobian.T)
+
+
+# Divergence
+
+
+@pytest.mark.parametrize("field", [GaussianField(0.4), mixture()], ids=["gaussian", "mixture"])
+def test_exact_trace_is_the_closed_form(field: GaussianField | MixtureField) -> None:
+    x, t = normal(2, 3, 8), torch.tensor([0.8, 0.3], dtype=torch.float64)
+    torch.testing.assert_close(divergence(field, x, t, ExactTrace(x))[0], field.divergence(x, t))
+
+
+def probes_of(kind: str, count: int, frames: int, dim: int = 64) -> torch.Tensor:
+    return normal(count, 1, frames, dim) if kind == "gaussian" else signs(count, 1, frames, dim)
+
+
+@pytest.mark.parametrize("kind", ["rademacher", "gaussian"])
+def test_probes_are_unbiased_with_the_known_variance(kind: str) -> None:
+    field = random_linear()
+    symmetric = 0.5 * (field.matrix + field.matrix.T)
+    variance = 2 * symmetric.square().sum()  # Hutchinson 1989: less the diagonal's part for signs
+    if kind == "rademacher":
+        variance -= 2 * symmetric.diagonal().square().sum()
+    estimates = divergence(field, normal(1, 500, 64), torch.ones(1), FixedProbes(probes_of(kind, 40, 500))).flatten()
+    error = (variance / len(estimates)).sqrt()
+    assert estimates.mean() == pytest.approx(field.matrix.trace().item(), abs=4 * error.item())
+    assert estimates.var() == pytest.approx(variance.item(), rel=0.05)
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_mean_of_the_estimates_does_not_grow_with_their_number(count: int) -> None:
+    """On an isotropic field a single sign vector gives the trace already."""
+    x, t = normal(1, 4, 64), torch.full((1,), 0.7, dtype=torch.float64)
+    field = GaussianField(0.4)
+    estimates = divergence(field, x, t, FixedProbes(signs(count, 1, 4, 64)))
+    assert estimates.shape == (count, 1, 4)
+    torch.testing.assert_close(estimates.mean(0), field.divergence(x, t))
+
+
+@pytest.mark.parametrize(
+    "estimator", [FixedProbes(signs(4, 1, 3, 64)), CycledHadamard(signs(2, 1, 3, 64), 2)], ids=["fixed", "orthogonal"]
+)
+def test_estimate_on_a_linear_field_does_not_depend_on_the_state(estimator: DivergenceEstimator) -> None:
+    field, t = random_linear(), torch.ones(1)
+    here = divergence(field, normal(1, 3, 64), t, estimator)
+    there = divergence(field, 100 * normal(1, 3, 64, seed=5), t, estimator)
+    torch.testing.assert_close(here, there, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("rows_each", "dim"), [(1, 64), (2, 64), (4, 64), (1, 8)])
+@pytest.mark.parametrize("stage", [0, 1])
+def test_orthogonal_probes_give_the_trace_once_all_are_used(rows_each: int, dim: int, stage: int) -> None:
+    field, x = random_linear(dim), normal(1, 3, dim)
+    estimator = CycledHadamard(signs(2, 1, 3, dim), rows_each)
+    cycle = [divergence(field, x, torch.ones(1), estimator, step, stage) for step in range(dim // rows_each)]
+    trace = field.matrix.trace().expand(2, 1, 3)
+    torch.testing.assert_close(torch.stack(cycle).mean(0), trace)
+    # Until then each is an estimate with an error, as any probe.
+    assert (cycle[0] - trace).abs().min() > 1e-3
+
+
+def test_orthogonal_probes_are_signs_of_their_own_in_every_group() -> None:
+    estimator = CycledHadamard(signs(2, 3, 5, 64), 2)
+    tangents = estimator.tangents(7, 1)
+    assert tangents.shape == (4, 3, 5, 64)
+    assert torch.equal(tangents.abs(), torch.ones_like(tangents))
+    products = torch.einsum("arfd,brfd->abrf", tangents, tangents)
+    assert not products[0, 1].any()  # orthogonal within a group
+    assert not products[2, 3].any()
+    assert products[:2, 2:].any()  # independent between groups
+
+
+def test_orthogonal_probes_of_the_stages_of_a_step_differ() -> None:
+    estimator = CycledHadamard(signs(1, 1, 1, 64), 4)
+    rows = torch.cat([estimator.tangents(3, stage) for stage in range(3)]).flatten(1)
+    torch.testing.assert_close(rows @ rows.T, 64 * torch.eye(12, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("kind", ["rademacher", "gaussian", "orthogonal"])
+def test_standard_error_is_calibrated(kind: str) -> None:
+    field, frames, dim = random_linear(), 1000, 64
+    x, t = torch.zeros(1, frames, dim, dtype=torch.float64), torch.tensor([0.8], dtype=torch.float64)
+    estimator: DivergenceEstimator = (
+        CycledHadamard(signs(2, 1, frames, dim), 1) if kind == "orthogonal" else FixedProbes(probes_of(kind, 4, frames))
+    )
+    logs = log_density(field, x, t, Scheme("euler", 10, "uniform"), estimator)[:, 0]
+    exact = log_density(field, x, t, Scheme("euler", 10, "uniform"), ExactTrace(x))[0, 0]
+    errors = (logs.mean(0) - exact) / standard_error(logs.var(0)[None], len(logs))[0]
+    assert errors.mean() == pytest.approx(0, abs=4 / math.sqrt(frames))
+    assert errors.square().mean().sqrt() == pytest.approx(1, abs=0.1)
+    assert (errors.abs() < 2).double().mean() == pytest.approx(0.954, abs=0.025)
+
+
+def test_standard_error_of_values_with_much_evidence_is_their_own() -> None:
+    variance = torch.tensor([[1.0, 9.0]])
+    own = (variance / 10_000).sqrt()
+    torch.testing.assert_close(standard_error(variance, 10_000), own, rtol=1e-2, atol=0)
+
+
+def test_standard_error_leans_on_the_row_where_there_are_two_estimates() -> None:
+    """Four prior degrees of freedom against one (Smyth 2004); rows and gaps do not mix."""
+    variance = torch.tensor([[0.0, 10.0, math.nan], [2.0, 2.0, 2.0]])
+    expected = torch.tensor([[math.sqrt(4 * 5 / 5 / 2), math.sqrt((4 * 5 + 10) / 5 / 2), math.nan], [1.0, 1.0, 1.0]])
+    torch.testing.assert_close(standard_error(variance, 2), expected, equal_nan=True)
+
+
+def test_one_estimate_has_no_standard_error() -> None:
+    assert standard_error(torch.ones(2, 3), 1).isnan().all()
+
+
+# Densities
+
+
+def test_log_normal() -> None:
+    x = normal(5, 8)
+    expected = multivariate_normal(np.zeros(8)).logpdf(x.numpy())
+    np.testing.assert_allclose(log_normal(x), expected, atol=1e-12)
+
+
+def test_density_by_probes_is_unbiased() -> None:
+    frames, t = 400, torch.tensor([0.8], dtype=torch.float64)
+    x = 0.8 * mixture().means[0] + 0.3 * normal(1, 1, 8).expand(1, frames, 8)
+    scheme = Scheme("rk4", 30, "uniform")
+    logs = log_density(mixture(), x, t, scheme, FixedProbes(signs(10, 1, frames, 8)))
+    truth = mixture().log_density(x[:, :1], t).item()
+    assert logs.mean() == pytest.approx(truth, abs=4 * logs.std().item() / math.sqrt(logs.numel()))
+
+
+# Bounds
+
+
+@pytest.mark.parametrize("level", [0.1, 0.3, 0.7, 1.0])
+def test_floor_is_the_peak_of_the_noise(level: float) -> None:
+    assert floor(level) == pytest.approx(-64 * norm(0, level).logpdf(0))
+
+
+def test_floor_and_no_knowledge_at_the_ends() -> None:
+    assert floor(0.0) == -math.inf
+    assert floor(1.0) == pytest.approx(58.81207, abs=1e-5)
+    assert no_knowledge(1.0) == pytest.approx(58.81207, abs=1e-5)
+    assert no_knowledge(0.0) == pytest.approx(58.81207 + 32, abs=1e-5)
+
+
+@pytest.mark.parametrize("level", [0.05, 0.3, 0.6, 0.95])
+def test_no_knowledge_is_a_unit_gaussian_noised(level: float) -> None:
+    """Density of (1 - s) z + s n at (1 - s) z with |z|^2 = 64, by convolution in one dimension."""
+    kept = 1 - level
+    density, _ = quad(lambda z: norm.pdf(z) * norm.pdf(kept * 1.0, kept * z, level), -12, 12, points=[1.0])
+    assert no_knowledge(level) == pytest.approx(-64 * math.log(density), rel=1e-7)
+
+
+@examples(deadline=None)
+@given(st.floats(0.01, 1.0), st.integers(0, 5))
+def test_no_mixture_goes_below_the_floor(level: float, seed: int) -> None:
+    sharp = MixtureField(torch.ones(1).double(), normal(1, 64, seed=seed), torch.tensor([1e-9], dtype=torch.float64))
+    t = torch.tensor([1 - level], dtype=torch.float64)
+    value = -sharp.log_density(t * sharp.means[None], t).item()
+    assert value >= floor(level) - 1e-9
+    assert value == pytest.approx(floor(level), abs=1e-2)
+
+
+# Draws
+
+
+@examples(deadline=None)
+@given(st.integers(0, 300), st.integers(1, 150), st.data())
+def test_a_frame_has_its_draws_whatever_range_is_asked_for(first: int, length: int, data: st.DataObject) -> None:
+    draws = Draws(3, dim=4)
+    low = data.draw(st.integers(0, length - 1))
+    for draw in (draws.normal, draws.signs):
+        whole = draw(Purpose.PROBE, 2, first, first + length, 0.3)
+        np.testing.assert_array_equal(draw(Purpose.PROBE, 2, first + low, first + length, 0.3), whole[low:])
+
+
+def test_draws_differ_by_seed_purpose_index_level_and_frame() -> None:
+    first = Draws(0).normal(Purpose.PROBE, 0, 0, 64, 0.3)
+    others = [
+        Draws(1).normal(Purpose.PROBE, 0, 0, 64, 0.3),
+        Draws(0).normal(Purpose.NOISE, 0, 0, 64, 0.3),
+        Draws(0).normal(Purpose.PROBE, 1, 0, 64, 0.3),
+        Draws(0).normal(Purpose.PROBE, 0, 0, 64, 0.30000001),
+        Draws(0).normal(Purpose.PROBE, 0, 64, 128, 0.3),
+    ]
+    for other in others:
+        assert abs(np.corrcoef(first.ravel(), other.ravel())[0, 1]) < 0.08
+    np.testing.assert_array_equal(Draws(0).normal(Purpose.PROBE, 0, 0, 64, 0.3), first)
+
+
+def test_draws_have_their_distributions() -> None:
+    values = Draws(0).normal(Purpose.NOISE, 0, 0, 2000)
+    assert norm.fit(values.ravel()) == pytest.approx((0, 1), abs=0.015)
+    tosses = Draws(0).signs(Purpose.PROBE, 0, 0, 2000)
+    assert set(np.unique(tosses)) == {-1.0, 1.0}
+    assert tosses.mean() == pytest.approx(0, abs=0.015)
+
+
+# Noising
+
+
+def test_evaluated_points() -> None:
+    latents, levels, noise = normal(5, 8), torch.tensor([0.0, 0.25, 1.0], dtype=torch.float64), normal(3, 5, 8, seed=1)
+    scaled = evaluated_points(latents, levels, None, clean_context=False)
+    torch.testing.assert_close(scaled.x, torch.stack((latents, 0.75 * latents, 0 * latents)))
+    assert torch.equal(scaled.seen, scaled.x)
+    drawn = evaluated_points(latents, levels, noise, clean_context=True)
+    torch.testing.assert_close(drawn.x, torch.stack((latents, 0.75 * latents + 0.25 * noise[1], noise[2])))
+    assert torch.equal(drawn.seen, latents[None])
+    torch.testing.assert_close(noised(latents, levels, noise[0])[1], 0.75 * latents + 0.25 * noise[0])
+
+
+def test_mean_noise_is_the_mean_of_the_single_draws() -> None:
+    each = single_draws(Draws(5), 7, 10, 90)
+    assert each.shape == (7, 80, 64)
+    torch.testing.assert_close(mean_noise(Draws(5), 7, 10, 90), each.mean(0))
+    assert each.mean(0).std() == pytest.approx(1 / math.sqrt(7), rel=0.03)
+
+
+def test_oracle_trace_of_probes_and_exact_agree_on_average() -> None:
+    jacobian = random_linear(8).matrix.expand(200, 8, 8)
+    estimates = oracles.probed(signs(200, 8))(jacobian)
+    assert estimates.mean() == pytest.approx(oracles.trace(jacobian)[0].item(), abs=4 * estimates.std().item() / 14)
