@@ -59,9 +59,7 @@ class ICModel:
         """This model with backbone and head in `dtype`; the codec stays in float32."""
         if self.head.input.weight.dtype == dtype:
             return self
-        return replace(
-            self, backbone=copy.deepcopy(self.backbone).to(dtype), head=copy.deepcopy(self.head).to(dtype)
-        )
+        return replace(self, backbone=copy.deepcopy(self.backbone).to(dtype), head=copy.deepcopy(self.head).to(dtype))
 
     def contexts(self, latents: Tensor) -> Tensor:
         """Contexts ``(rows, F, dim)`` of `latents` ``(rows, F, latent_dim)``."""
@@ -133,13 +131,19 @@ def _load(path: Path, modified: int, device: str) -> ICModel:
 def _find(name_or_path: str | os.PathLike[str]) -> Path:
     if name_or_path in _EMBEDDED:
         return _EMBEDDED[str(name_or_path)]
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
+    try:
+        path = Path(name_or_path).expanduser()
+        path.stat()
+    except (OSError, RuntimeError, ValueError):
+        path = None
+    if path is not None and path.is_dir():
         files = sorted(path.glob("*.safetensors"))
         if len(files) != 1:
-            raise ModelError(f"The folder {path} holds {len(files)} .safetensors files: a model folder has exactly one.")
+            raise ModelError(
+                f"The folder {path} holds {len(files)} .safetensors files: a model folder has exactly one."
+            )
         return files[0]
-    if path.is_file():
+    if path is not None and path.is_file():
         return path
     names = ", ".join(f'"{name}"' for name in _EMBEDDED)
     raise ModelError(f'There is no model "{name_or_path}": use {names}, or the path of a model file or folder.')
@@ -157,7 +161,7 @@ def _checked_device(device: str) -> torch.device:
 def _moved(model: ICModel, device: torch.device) -> ICModel:
     if device.type == "cpu":
         return model
-    backbone, head, codec = (copy.deepcopy(part) for part in (model.backbone, model.head, model.codec))
+    backbone, head, codec = copy.deepcopy(model.backbone), copy.deepcopy(model.head), copy.deepcopy(model.codec)
     if isinstance(codec, nn.Module):
         codec.to(device)
     return replace(model, backbone=backbone.to(device), head=head.to(device), codec=codec, device=device)

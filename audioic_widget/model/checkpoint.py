@@ -10,6 +10,7 @@ import hashlib
 import json
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,11 @@ _HEAD_NAMES = (
 )
 _LAYER_NAMES = (
     (("0.0.gamma", "attention_norm.gamma"), ("1.to_", "attention.to_")),
-    (("0.0.gamma", "feed_forward_norm.gamma"), ("1.ff.0.0.", "feed_forward.expand."), ("1.ff.2.", "feed_forward.contract.")),
+    (
+        ("0.0.gamma", "feed_forward_norm.gamma"),
+        ("1.ff.0.0.", "feed_forward.expand."),
+        ("1.ff.2.", "feed_forward.contract."),
+    ),
 )
 
 
@@ -102,9 +107,13 @@ def _read_own(path: Path, digest: str) -> Checkpoint:
     try:
         card = json.loads(card_path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"The card {card_path} is missing or damaged: a model is two files, keep both.") from error
+        raise CheckpointError(
+            f"The card {card_path} is missing or damaged: a model is two files, keep both."
+        ) from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise CheckpointError(f'The card {card_path} does not describe a model in the format "{FORMAT}".')
+    if card.get("sha256", digest) != digest:
+        raise CheckpointError(f"{path} is not the file its card {card_path} describes: get both again.")
     try:
         tensors = {name: value.float() for name, value in load_file(path).items()}
     except (SafetensorError, OSError) as error:
@@ -112,12 +121,14 @@ def _read_own(path: Path, digest: str) -> Checkpoint:
     try:
         shape = card["architecture"]
         context_frames = int(shape["context_frames"])
-        backbone = Backbone(shape["dim"], shape["depth"], shape["heads"], shape["latent_dim"])
-        head = Head(shape["dim"], shape["head_depth"], shape["latent_dim"])
+        dim, depth, heads, latent_dim = (int(shape[name]) for name in ("dim", "depth", "heads", "latent_dim"))
+        _refuse_sizes(path, dim, depth, heads, int(shape["head_depth"]), latent_dim, context_frames)
+        backbone = Backbone(dim, depth, heads, latent_dim)
+        head = Head(dim, int(shape["head_depth"]), latent_dim)
         codec = MiniCodec.from_config(card["codec"])
     except AudioICError:
         raise
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise CheckpointError(f"The card {card_path} lacks or garbles the model's shape: {error}.") from error
     parts: dict[str, nn.Module] = {"backbone": backbone, "head": head, "codec": codec}
     _refuse_others(path, tensors, parts)
@@ -139,11 +150,16 @@ def _read_published(path: Path, digest: str) -> Checkpoint:
         classes = content["model_kwargs"].get("n_cls")
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} lacks {error} of the published format: get the file again.") from error
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor) or value.layout != torch.strided:
+            raise CheckpointError(f"{path} holds {name!r}, which is no tensor with a name: get the file again.")
     if classes:
         raise CheckpointError(f"{path} is conditioned on {classes} classes, which this package does not support.")
     backbone_state, head_state = _renamed(path, state)
     latent_dim = _width(path, backbone_state, "project_in.weight", 1)
-    head_depth = 1 + max((int(n.split(".")[1]) for n in head_state if n.startswith("blocks.")), default=-1)
+    numbers = (re.match(r"blocks\.(\d+)\.", name) for name in head_state)
+    head_depth = 1 + max((int(number[1]) for number in numbers if number), default=-1)
+    _refuse_sizes(path, dim, depth, heads, head_depth, latent_dim, context_frames)
     backbone, head = Backbone(dim, depth, heads, latent_dim), Head(dim, head_depth, latent_dim)
     _fill(path, backbone, backbone_state)
     _fill(path, head, head_state)
@@ -153,18 +169,24 @@ def _read_published(path: Path, digest: str) -> Checkpoint:
 
 def _load_tensors(path: Path) -> Any:
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if archive.testzip() is not None:
+                    raise CheckpointError(f"{path} is damaged, its checksums do not fit: get the file again.")
         return torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
     except pickle.UnpicklingError as error:
         try:
             needed = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        except Exception:  # noqa: BLE001 - not a torch archive at all: the file is simply damaged
+        except Exception:  # not a torch archive at all: the file is simply damaged
             needed = []
         if needed:
             raise CheckpointError(
                 f"{path} would have to run code to load ({', '.join(needed)}) and is refused: ask its maker for plain weights."
             ) from error
         raise CheckpointError(f"{path} is damaged or no PyTorch checkpoint: get the file again.") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # unpickling damaged bytes raises whatever it trips over
         raise CheckpointError(f"{path} is damaged or no PyTorch checkpoint: get the file again.") from error
 
 
@@ -209,7 +231,20 @@ def _substituted(name: str, table: tuple[tuple[str, str], ...]) -> str:
 def _width(path: Path, state: Mapping[str, Tensor], name: str, axis: int) -> int:
     if name not in state:
         raise CheckpointError(f"{path} lacks the tensor {name}: it is incomplete.")
+    if state[name].ndim != 2:
+        raise CheckpointError(f"{path}: the tensor {name} has {state[name].ndim} dimensions instead of 2.")
     return state[name].shape[axis]
+
+
+def _refuse_sizes(
+    path: Path, dim: int, depth: int, heads: int, head_depth: int, latent_dim: int, context_frames: int
+) -> None:
+    """Refuse a shape that no module can have, or that this file cannot hold, before memory is asked for it."""
+    if min(dim, depth, heads, latent_dim) < 1 or head_depth < 0 or context_frames < 2:
+        raise CheckpointError(f"{path} describes a model of impossible size: get the file again.")
+    least = dim * dim * (depth + head_depth) + dim * latent_dim
+    if least > path.stat().st_size:
+        raise CheckpointError(f"{path} is too small for the model it describes: it is damaged or incomplete.")
 
 
 def _refuse_others(path: Path, tensors: Mapping[str, Tensor], parts: Mapping[str, nn.Module]) -> None:

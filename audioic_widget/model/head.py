@@ -8,6 +8,7 @@ not change along a trajectory (the context's half of the input layer) is compute
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -67,6 +68,11 @@ class Head(nn.Module):
         self.output_shift = nn.Linear(dim, dim)
         self.output = nn.Linear(dim, latent_dim)
 
+    @property
+    def gated_blocks(self) -> list[GatedBlock]:
+        """The blocks with their type, which a `ModuleList` does not keep."""
+        return cast("list[GatedBlock]", list(self.blocks))
+
     def bind(self, context: Tensor) -> ContextField:
         """The field of fixed contexts ``(..., F, dim)``, ready for a solver."""
         weight = self.input.weight[:, self.latent_dim :]
@@ -92,7 +98,7 @@ class ContextField:
         """``v(x, t)``, shape of `x`; differentiable."""
         head, time = self.head, self._time(x, t)
         h = F.linear(x, head.input.weight[:, : head.latent_dim]) + self.context_part
-        for block in head.blocks:
+        for block in head.gated_blocks:
             a, b = block.expand(normalise(h) * (1 + block.scale(time))).chunk(2, dim=-1)
             h = h + block.contract(F.silu(a) * b)
         return head.output(normalise(h) * (1 + head.output_scale(time)) + head.output_shift(time))
@@ -103,7 +109,7 @@ class ContextField:
         # Row 0 is the value, the others are tangents; linear maps serve all rows, biases row 0 alone.
         h = F.linear(torch.cat((x.unsqueeze(0), tangents)), head.input.weight[:, : head.latent_dim])
         h[0] += self.context_part
-        for block in head.blocks:
+        for block in head.gated_blocks:
             a, b = block.expand(normalise_tangents(h) * (1 + block.scale(time))).chunk(2, dim=-1)
             h = h + block.contract(gate_tangents(a, b))
         out = normalise_tangents(h) * (1 + head.output_scale(time))
