@@ -34,6 +34,12 @@ VOICE_RATE = 16_000
 VOICE_THRESHOLD = 0.5
 """Probability of speech above which the voice detector counts a piece as voice."""
 
+PYRAMID_BASE = 256
+"""Samples in a bin of the waveform's finest level."""
+
+PYRAMID_FACTOR = 4
+"""Bins of one waveform level in a bin of the next."""
+
 Audio = str | os.PathLike[str] | BinaryIO | NDArray[Any]
 
 
@@ -116,6 +122,7 @@ def _from_array(samples: NDArray[Any], sample_rate: int | None) -> Recording:
         raise AudioError(f"{name} holds no samples.")
     if samples.dtype.kind not in "iuf":
         raise AudioError(f"Samples must be real numbers, not {samples.dtype}.")
+    samples = np.asarray(samples)  # a masked array would pass NaN as finite
     whole = samples[:, None] if samples.ndim == 1 else samples
     blocks = (_full_scale(whole[start : start + BLOCK]) for start in range(0, len(whole), BLOCK))
     return _recording(name, blocks, int(sample_rate))
@@ -124,7 +131,8 @@ def _from_array(samples: NDArray[Any], sample_rate: int | None) -> Recording:
 def _full_scale(block: NDArray[Any]) -> NDArray[np.floating[Any]]:
     """Integers to full scale 1."""
     if block.dtype.kind == "f":
-        return block.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # beyond float32 becomes infinite, and is found out as that
+            return block.astype(np.float32, copy=False)
     limits = np.iinfo(block.dtype)
     middle = (limits.max + limits.min + 1) // 2  # 128 for unsigned bytes, 0 for signed types
     return ((block.astype(np.float64) - middle) / (limits.max - middle + 1)).astype(np.float32)
@@ -132,14 +140,19 @@ def _full_scale(block: NDArray[Any]) -> NDArray[np.floating[Any]]:
 
 def _from_file(audio: str | os.PathLike[str] | BinaryIO) -> Recording:
     if isinstance(audio, str | os.PathLike):
+        if not os.fspath(audio):
+            raise AudioError("The path of the audio is an empty text: give a file.")
         path = Path(audio)
         name = path.name
-        if path.is_dir():
-            raise AudioError(f"{path} is a folder: give an audio file.")
-        if not path.exists():
-            raise AudioError(f"{path} does not exist: check the path.")
-        if path.stat().st_size == 0:
-            raise AudioError(f"{path} is empty: it has zero bytes.")
+        try:
+            if path.is_dir():
+                raise AudioError(f"{path} is a folder: give an audio file.")
+            if not path.exists():
+                raise AudioError(f"{path} does not exist: check the path.")
+            if path.stat().st_size == 0:
+                raise AudioError(f"{path} is empty: it has zero bytes.")
+        except OSError as error:
+            raise AudioError(f"{path} cannot be opened ({error.strerror}): check the path and its rights.") from error
         source: Any = os.fspath(path)
     else:
         name, source = Path(str(getattr(audio, "name", "audio"))).name, audio
@@ -166,7 +179,8 @@ def _recording(name: str, blocks: Iterable[NDArray[Any]], rate: int) -> Recordin
     resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
     pieces: list[NDArray[np.float32]] = []
     for block in blocks:
-        mono = block.mean(axis=1, dtype=np.float32)
+        with np.errstate(invalid="ignore"):  # +inf and -inf in two channels; found out below
+            mono = block.mean(axis=1, dtype=np.float32)
         if not np.isfinite(mono).all():
             raise AudioError(f"{name} holds NaN or infinite samples: repair it, or set them to zero.")
         pieces.append(mono if resampler is None else resampler.resample_chunk(mono))
@@ -203,8 +217,10 @@ def sounding_range(recording: Recording, audio_type: str = "music") -> tuple[int
 def _loud(samples: NDArray[np.float32]) -> tuple[int, int] | None:
     """Samples ``(first, stop)`` within `SILENCE_BELOW_PEAK` of the loudest `SILENCE_SAMPLES`."""
     starts = np.arange(0, len(samples), SILENCE_SAMPLES)
-    # Sums in double precision: float32 loses what is 60 dB below the rest.
-    power = np.add.reduceat(np.square(samples, dtype=np.float64), starts) / SILENCE_SAMPLES
+    counts = np.minimum(len(samples) - starts, SILENCE_SAMPLES)
+    # Power around the mean of each piece: an offset is no sound. In double precision: float32 loses what is 60 dB below.
+    mean = np.add.reduceat(samples, starts, dtype=np.float64) / counts
+    power = np.add.reduceat(np.square(samples, dtype=np.float64), starts) / counts - mean**2
     if power.max() < SILENT_PEAK**2:
         return None
     loud = np.flatnonzero(power >= power.max() * 10 ** (-SILENCE_BELOW_PEAK / 10))
@@ -235,7 +251,9 @@ def pcm16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     return np.clip(np.rint(samples * 32_767.0), -32_768, 32_767).astype(np.int16)
 
 
-def min_max_pyramid(samples: NDArray[np.float32], base: int = 256, factor: int = 4) -> list[NDArray[np.int16]]:
+def min_max_pyramid(
+    samples: NDArray[np.float32], base: int = PYRAMID_BASE, factor: int = PYRAMID_FACTOR
+) -> list[NDArray[np.int16]]:
     """Lowest and highest sample of ever larger bins, to draw a waveform at any zoom.
 
     Parameters

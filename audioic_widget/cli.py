@@ -68,10 +68,20 @@ def parser() -> ArgumentParser:
     add("--config", action="config", help="File with arguments, as --print_config prints them.")
     add("audio_files", nargs="+", help="Audio files, as words or as one list: \"['a.wav','b.wav']\".")
     add("--noise_levels", type=list[float], default=[0.0], help="Noise levels between 0 (clean) and 1 (all noise).")
-    add("--audio_type", type=str, default="music", help="Whose leading and trailing silence is left out: music or voice.")
+    add(
+        "--audio_type",
+        type=str,
+        default="music",
+        help="Whose leading and trailing silence is left out: music or voice.",
+    )
     add("--output_dir", type=str, default=".", help="Folder for the CSV files; made if missing.")
     add("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1, mps.")
-    add("--monte_carlo_samples", type=int | None, default=None, help="Noise draws whose mean is added; none: expectation.")
+    add(
+        "--monte_carlo_samples",
+        type=int | None,
+        default=None,
+        help="Noise draws whose mean is added; none: expectation.",
+    )
     add("--noise_from_expection", type=bool, default=True, help="false: points on the probability flow.")
     add("--integration_params.n_runs", type=int | None, default=None, help="Probes of the divergence estimate.")
     add("--integration_params.solver", type=str | None, default=None, help="euler, midpoint, heun, rk4 or scipy.")
@@ -83,7 +93,9 @@ def parser() -> ArgumentParser:
     )
     add("--bz", type=int, default=1, help="Accepted for old command lines; batches are sized by themselves.")
     add("--vmap_chunk_size", type=int, default=196_608, help="Accepted for old command lines; chunks fit memory.")
-    add("--preset", type=str, default="standard", help="draft, standard, pa-audioic (the published procedure) or exact.")
+    add(
+        "--preset", type=str, default="standard", help="draft, standard, pa-audioic (the published procedure) or exact."
+    )
     add("--model", type=str, default="mini", help="Name, folder or file of the model.")
     add("--seed", type=int, default=0, help="Seed of everything drawn: same seed, same numbers.")
     return command
@@ -119,7 +131,7 @@ def names_of(words: Sequence[str]) -> list[str]:
             listed = yaml.safe_load(words[0])
         except yaml.YAMLError:
             listed = None
-        if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        if not isinstance(listed, list) or not listed or not all(isinstance(name, str) for name in listed):
             raise SettingsError(f"{words[0]} is not a list of file names: write \"['a.wav','b.wav']\".")
         return listed
     return list(words)
@@ -136,23 +148,26 @@ def output_paths(paths: Sequence[Path], folder: Path) -> list[Path]:
     SettingsError
         If a file is given twice.
     """
-    whole = [Path(os.path.abspath(path)) for path in paths]
+    # Not resolve(): a link is a file of its own name.
+    whole = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100
     twice = [path for path, count in Counter(whole).items() if count > 1]
     if twice:
         raise SettingsError(f"{twice[0]} is given twice: give each file once.")
+    # Files beside each other cannot be told apart by their folders.
+    beside = {key for key, count in Counter((path.parent, path.stem) for path in whole).items() if count > 1}
     longest = max((len(path.parts) for path in whole), default=0)
-    names = [path.stem for path in whole]
+    owns = [path.name if (path.parent, path.stem) in beside else path.stem for path in whole]
+    names = list(owns)
     for depth in range(1, longest + 1):
         clashes = {name for name, count in Counter(names).items() if count > 1}
         if not clashes:
             break
         names = [
-            "_".join((*path.parent.parts[1:][-depth:], path.stem)) if name in clashes or path.stem in clashes else name
-            for name, path in zip(names, whole, strict=True)
+            "_".join((*path.parent.parts[1:][-depth:], own)) if name in clashes or own in clashes else name
+            for name, own, path in zip(names, owns, whole, strict=True)
         ]
-    for position, name in enumerate(names):
-        if names.count(name) > 1:
-            names[position] = whole[position].name
+    again = {name for name, count in Counter(names).items() if count > 1}
+    names = [path.name if name in again else name for name, path in zip(names, whole, strict=True)]
     if len(set(names)) < len(names):
         raise SettingsError("Two files would write the same CSV: give them to separate calls.")
     return [folder / f"{name}.csv" for name in names]
@@ -161,11 +176,14 @@ def output_paths(paths: Sequence[Path], folder: Path) -> list[Path]:
 def write_one(path: Path, output: Path, model: Any, settings: Any) -> None:
     """Compute one file with a progress bar and write its CSV."""
     from audioic_widget.audio import read_recording
-    from audioic_widget.ic import encode, stream_ic
+    from audioic_widget.ic import encode, stream_ic, warn_if_silent
 
     recording = read_recording(path)
-    with tqdm(total=1.0, desc=path.name, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}", delay=1, leave=False) as bar:
+    with tqdm(
+        total=1.0, desc=path.name, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}", delay=1, leave=False
+    ) as bar:
         for partial in stream_ic(encode(recording, model, settings.audio_type), model, settings, coarse_first=False):
             bar.update(max(partial.progress - bar.n, 0))
     assert partial.result is not None
+    warn_if_silent(partial.result)
     partial.result.to_csv(output)

@@ -9,15 +9,15 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-import pandas as pd
 
-from audioic_widget.errors import AudioICError, AudioError, OutputError
+from audioic_widget.errors import AudioError, AudioICError, OutputError
 from audioic_widget.result import ICResult
 
 PathLike = str | os.PathLike[str]
@@ -47,14 +47,21 @@ def read_csv(path: PathLike) -> ICResult:
     """
     path = Path(path)
     try:
-        table = pd.read_csv(path, dtype=np.float64, float_precision="round_trip")
-        levels = [float(str(name).removeprefix("IC_")) for name in table.columns[1:] if str(name).startswith("IC_")]
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise AudioError(f"{path} cannot be read as IC values: give a CSV with the columns Time and IC_<level>.") from error
-    if list(table.columns[:1]) != ["Time"] or not levels or len(levels) != len(table.columns) - 1:
-        raise AudioError(f"{path} has other columns than Time and IC_<level>: give a CSV of IC values.")
-    ic = table.iloc[:, 1:].to_numpy().T
-    return ICResult(table["Time"], levels, ic, np.full(ic.shape, np.nan), {"source": path.name})
+        lines = path.read_text(encoding="utf-8").splitlines()
+        first, *names = lines[0].split(",")
+        # Python reads numbers exactly, and rows are as long as the header or refused.
+        rows = np.array([[float(value) for value in line.split(",")] for line in lines[1:]])
+        table = rows.reshape(len(lines) - 1, 1 + len(names))
+        levels = [float(name.removeprefix("IC_")) for name in names]
+    except (OSError, ValueError, IndexError) as error:
+        raise AudioError(
+            f"{path} cannot be read as IC values: give a CSV with the columns Time and IC_<level>."
+        ) from error
+    named = first == "Time" and all(name.startswith("IC_") for name in names)
+    if not named or not levels or len(set(levels)) < len(levels) or not all(0 <= level <= 1 for level in levels):
+        raise AudioError(f"{path} has other columns than Time and IC_<level>, each once: give a CSV of IC values.")
+    ic = table[:, 1:].T
+    return ICResult(table[:, 0], levels, ic, np.full(ic.shape, np.nan), {"source": path.name})
 
 
 def write_npz(result: ICResult, path: PathLike) -> None:
@@ -81,8 +88,19 @@ def read_npz(path: PathLike) -> ICResult:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             provenance = json.loads(str(arrays["provenance"]))
-            return ICResult(*(arrays[name] for name in _ARRAYS), provenance)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, AttributeError, AudioICError) as error:
+            return ICResult(**{name: arrays[name] for name in _ARRAYS}, provenance=provenance)
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        RuntimeError,  # zipfile's word for a flag that says "encrypted"
+        AttributeError,
+        AudioICError,
+    ) as error:
         raise AudioError(f"{path} cannot be read as a saved result: give a file that ICResult.save wrote.") from error
 
 
@@ -98,8 +116,8 @@ def replacing(path: PathLike) -> Iterator[IO[bytes]]:
         # A temporary file is private; the result gets the permissions of any other new file.
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
         temporary = None
     except OSError as error:
         reason = error.strerror or str(error)

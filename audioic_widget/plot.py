@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from audioic_widget.errors import SettingsError
 from audioic_widget.frames import FRAME_PERIOD
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ def plot_ic(
         If a level was not computed.
     """
     wanted = result.noise_levels.tolist() if levels is None else list(levels)
+    if not wanted:
+        raise SettingsError("There is no level to draw: give at least one of those computed.")
+    for level in wanted:
+        result.ic_at(level)
     if ax is not None:
         for row, level in enumerate(wanted):
             _draw(result, level, ax, COLOURS[row % len(COLOURS)])
@@ -53,9 +58,7 @@ def plot_ic(
     import matplotlib.pyplot as plt
 
     height = 1.2 + 1.3 * len(wanted)
-    figure, lanes = plt.subplots(
-        len(wanted), 1, sharex=True, squeeze=False, figsize=(9, height), layout="constrained"
-    )
+    figure, lanes = plt.subplots(len(wanted), 1, sharex=True, squeeze=False, figsize=(9, height), layout="constrained")
     for row, (lane, level) in enumerate(zip(lanes[:, 0], wanted, strict=True)):
         _draw(result, level, lane, COLOURS[row % len(COLOURS)])
         lane.set_title(f"noise level {level:g}", loc="left", fontsize="small")
@@ -72,8 +75,13 @@ def _draw(result: ICResult, level: float, ax: Axes, colour: str) -> None:
     error = np.nan_to_num(result.stderr[row])
     edges = np.concatenate((result.time[:1] - FRAME_PERIOD, result.time))
     ax.fill_between(
-        edges, *(np.append(bound, bound[-1:]) for bound in (values - error, values + error)),
-        step="post", color=colour, alpha=0.25, linewidth=0,
+        edges,
+        np.append(values - error, (values - error)[-1:]),
+        np.append(values + error, (values + error)[-1:]),
+        step="post",
+        color=colour,
+        alpha=0.25,
+        linewidth=0,
     )
     # Lines break at NaN; `stairs` would join the gap to the base line.
     ax.step(edges, np.append(values, values[-1:]), where="post", color=colour, linewidth=1.2, label=f"{level:g}")

@@ -65,6 +65,8 @@ class ICResult:
         for name, values in arrays.items():
             object.__setattr__(self, name, np.asarray(values, dtype=np.float64))
         object.__setattr__(self, "provenance", dict(provenance or {}))
+        if self.time.ndim != 1 or self.noise_levels.ndim != 1:
+            raise SettingsError("time and noise_levels must be one-dimensional.")
         shape = (len(self.noise_levels), len(self.time))
         if self.ic.shape != shape or self.stderr.shape != shape:
             raise SettingsError(
@@ -80,7 +82,11 @@ class ICResult:
     def below_floor(self) -> NDArray[np.bool_]:
         """Values ``(L, F)`` that no exact flow could give: an alarm about the model or the noising mode."""
         floors = np.array([floor(level) for level in self.noise_levels])
-        return self.ic < floors[:, None]
+        scales = self.provenance.get("normalized")
+        if scales is not None:
+            floors = (floors - np.array(scales["shift"])) / np.array(scales["scale"])
+        below: NDArray[np.bool_] = self.ic < floors[:, None]
+        return below
 
     def ic_at(self, noise_level: float) -> Floats:
         """IC ``(F,)`` at one of the computed levels.
@@ -93,7 +99,7 @@ class ICResult:
         return self.ic[self._index(noise_level)]
 
     def _index(self, noise_level: float) -> int:
-        found = np.flatnonzero(np.isclose(self.noise_levels, noise_level, atol=1e-9))
+        found = np.flatnonzero(np.isclose(self.noise_levels, noise_level, rtol=0, atol=1e-9))
         if not len(found):
             known = ", ".join(f"{level:g}" for level in self.noise_levels)
             raise SettingsError(f"Noise level {noise_level:g} was not computed: choose one of {known}.")
@@ -101,7 +107,9 @@ class ICResult:
 
     def between(self, start: float, end: float) -> ICResult:
         """The frames that end after `start` and begin before `end`, both in seconds."""
-        inside = (self.time > start) & (self.time - FRAME_PERIOD < end)
+        # A frame's begin and its predecessor's end are one time, but not one floating-point number.
+        tolerance = 1e-9
+        inside = (self.time > start + tolerance) & (self.time - FRAME_PERIOD < end - tolerance)
         return ICResult(
             self.time[inside], self.noise_levels, self.ic[:, inside], self.stderr[:, inside], self.provenance
         )
@@ -124,8 +132,11 @@ class ICResult:
             scale = np.ones_like(shift)
         else:
             raise SettingsError(f'method must be "zscore", "minmax" or "headroom", not {method!r}.')
-        scale = np.where(scale > 0, scale, 1.0)
-        note = {**self.provenance, "normalized": method}
+        # A row of one value has no spread, only what rounding leaves of it.
+        flat = _nan(np.nanmax, self.ic) == _nan(np.nanmin, self.ic)
+        scale = np.where(flat | ~(scale > 0), 1.0, scale)
+        scales = {"method": method, "shift": shift[:, 0].tolist(), "scale": scale[:, 0].tolist()}
+        note = {**self.provenance, "normalized": scales}
         return ICResult(self.time, self.noise_levels, (self.ic - shift) / scale, self.stderr / scale, note)
 
     def peaks(self, noise_level: float | None = None, k: int = 10, min_distance: float = 0.2) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -130,8 +131,9 @@ class MiniCodec(nn.Module):
         if config.keys() != expected.keys():
             wrong = ", ".join(sorted(config.keys() ^ expected.keys()))
             raise ModelError(f"The codec's description in the model card does not fit this version: check {wrong}.")
-        low, high = config["mel_range"]  # type: ignore[misc]
-        return cls(MiniConfig(**{**config, "mel_range": (low, high)}))  # type: ignore[arg-type]
+        values: dict[str, Any] = dict(config)
+        low, high = values["mel_range"]
+        return cls(MiniConfig(**{**values, "mel_range": (low, high)}))
 
     @torch.inference_mode()
     def encode(
