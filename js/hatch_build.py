@@ -21,7 +21,9 @@ class FrontEnd(BuildHookInterface):
         root = Path(self.root)
         bundle = root / "audioic_widget" / "widget" / "static" / "widget.js"
         sources = root / "js" / "src"
-        if self.target_name != "wheel" or (bundle.exists() and newest(sources) <= bundle.stat().st_mtime):
+        if self.target_name not in ("wheel", "sdist") or (
+            bundle.exists() and newest(sources) <= bundle.stat().st_mtime
+        ):
             return
         npm, path = find_npm()
         environment = {**os.environ, "PATH": path + os.pathsep + os.environ.get("PATH", "")}
@@ -31,7 +33,7 @@ class FrontEnd(BuildHookInterface):
 
 def newest(folder: Path) -> float:
     """Time of the latest change in `folder`."""
-    return max(path.stat().st_mtime for path in folder.rglob("*"))
+    return max(path.stat().st_mtime for path in folder.rglob("*") if path.is_file())
 
 
 def find_npm() -> tuple[list[str], str]:

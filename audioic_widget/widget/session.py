@@ -1,0 +1,140 @@
+"""One recording under one model: read once, encoded once, every finished noise level remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audioic_widget.audio import PYRAMID_BASE, PYRAMID_FACTOR, min_max_pyramid, pcm16, read_recording
+from audioic_widget.ic import Audio, Encoded, describe, encode, stream_ic
+from audioic_widget.model.catalogue import ICModel, load_model
+from audioic_widget.result import ICResult
+from audioic_widget.settings import ICSettings
+
+REMEMBERED_VALUES = 4_000_000
+"""Values (frames times levels) kept of finished computations: 64 MB with their errors."""
+
+Rows = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Update:
+    """Values ``(levels, n)`` in nats of the file's frames from `first` on; the last one carries the result."""
+
+    levels: Sequence[float]
+    first: int
+    ic: Rows
+    stderr: Rows
+    stage: Literal["draft", "final"]
+    progress: float
+    result: ICResult | None = None
+
+
+class Session:
+    """What a widget computes with. Its methods run in the worker thread; `samples` and `bins` in any.
+
+    Parameters
+    ----------
+    audio, sample_rate, model, device
+        As for `compute_ic`.
+    """
+
+    def __init__(
+        self, audio: Audio, sample_rate: int | None, model: str | os.PathLike[str] | ICModel, device: str
+    ) -> None:
+        self._source = (audio, sample_rate)
+        self._model_source = (model, device)
+        self._encoded: dict[str, Encoded] = {}
+        self._finished: OrderedDict[tuple[str, float], tuple[Rows, Rows]] = OrderedDict()
+        self.pyramid: list[NDArray[np.int16]] = []
+
+    def open(self) -> None:
+        """Read the recording and load the model, unless that was done.
+
+        Raises
+        ------
+        AudioICError
+            If either cannot be used.
+        """
+        if not self.pyramid:
+            self.recording = read_recording(*self._source)
+            self.pyramid = min_max_pyramid(self.recording.samples)
+        self.model = load_model(*self._model_source)
+
+    @property
+    def bin_samples(self) -> list[int]:
+        """Samples a bin at every level of the pyramid, finest first."""
+        return [PYRAMID_BASE * PYRAMID_FACTOR**level for level in range(len(self.pyramid))]
+
+    def samples(self, first: int, count: int) -> NDArray[np.int16]:
+        """Sound as the model hears it, for the browser to play; what lies outside the recording is left out."""
+        return pcm16(self.recording.samples[first : first + count])
+
+    def bins(self, level: int, first: int, count: int) -> NDArray[np.int16]:
+        """Bins ``(n, 2)`` of a waveform level; what lies outside is left out."""
+        return self.pyramid[level][first : first + count]
+
+    def compute(
+        self, settings: ICSettings, visible: tuple[int, int] | None, check: Callable[[], None]
+    ) -> Iterator[Update]:
+        """Compute what is not remembered: first a draft, then values as asked for.
+
+        Yields
+        ------
+        Update
+            What is remembered first; the last one carries the result.
+        """
+        wanted = settings.noise_levels
+        known = [level for level in wanted if self._key(settings, level) in self._finished]
+        missing = tuple(level for level in wanted if level not in known)
+        if known:
+            yield Update(known, 0, *self._rows(settings, known), "final", len(known) / len(wanted))
+        encoded = self._encode(settings.audio_type, check)
+        if missing:
+            part = settings.replace(noise_levels=missing)
+            for partial in stream_ic(encoded, self.model, part, visible=visible, check=check):
+                if partial.result is None:
+                    done = (len(known) + partial.progress * len(missing)) / len(wanted)
+                    yield Update(missing, partial.first, partial.ic, partial.stderr, partial.stage, done)
+                else:
+                    self._remember(settings, partial.result)
+        ic, stderr = self._rows(settings, wanted)
+        provenance = describe(encoded, self.model, settings)
+        result = ICResult(self.recording.grid.end_times(), wanted, ic, stderr, provenance)
+        self._forget()
+        yield Update(wanted, 0, ic, stderr, "final", 1.0, result)
+
+    def _encode(self, audio_type: str, check: Callable[[], None]) -> Encoded:
+        if audio_type not in self._encoded:
+            self._encoded[audio_type] = encode(self.recording, self.model, audio_type, check)
+        return self._encoded[audio_type]
+
+    @staticmethod
+    def _key(settings: ICSettings, level: float) -> tuple[str, float]:
+        """A value depends on everything but the preset's name and the other levels."""
+        deciding = {k: v for k, v in settings.to_dict().items() if k not in ("preset", "noise_levels")}
+        return json.dumps(deciding, sort_keys=True), level
+
+    def _rows(self, settings: ICSettings, levels: Sequence[float]) -> tuple[Rows, Rows]:
+        rows = []
+        for level in levels:
+            key = self._key(settings, level)
+            self._finished.move_to_end(key)
+            rows.append(self._finished[key])
+        return np.stack([ic for ic, _ in rows]), np.stack([stderr for _, stderr in rows])
+
+    def _remember(self, settings: ICSettings, result: ICResult) -> None:
+        for row, level in enumerate(result.noise_levels.tolist()):
+            self._finished[self._key(settings, level)] = result.ic[row], result.stderr[row]
+
+    def _forget(self) -> None:
+        most = max(REMEMBERED_VALUES // max(self.recording.grid.n_frames, 1), 1)
+        while len(self._finished) > most:
+            self._finished.popitem(last=False)

@@ -1,0 +1,85 @@
+"""The one thread that computes for a widget. It knows jobs, and nothing of what they do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from audioic_widget.errors import Cancelled
+
+Check = Callable[[], None]
+Job = Callable[[Check], None]
+
+
+class Worker:
+    """Runs the job submitted last, in a thread of its own; a newer job ends the one that runs.
+
+    Jobs end early by calling the `check` they are given, many times a second: it raises `Cancelled`
+    as soon as a newer job waits, or `cancel` or `close` was called. They handle their own errors.
+
+    Parameters
+    ----------
+    name : str
+        Of the thread, for those who look at a list of threads.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._changed = threading.Condition()
+        self._waiting: Job | None = None
+        self._running = False
+        self._cancelled = False
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def submit(self, job: Job) -> None:
+        """Run `job` next, in place of any job that runs or waits; does nothing after `close`."""
+        with self._changed:
+            if self._closed:
+                return
+            self._waiting = job
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def cancel(self) -> bool:
+        """End the job that runs or waits; whether there was one."""
+        with self._changed:
+            busy = self._running or self._waiting is not None
+            self._waiting = None
+            self._cancelled = self._running
+            self._changed.notify_all()
+            return busy
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until no job runs or waits; False if `timeout` seconds were not enough."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._running and self._waiting is None, timeout)
+
+    def close(self) -> None:
+        """End the job and the thread, without waiting for them."""
+        with self._changed:
+            self._closed = True
+            self._waiting = None
+            self._changed.notify_all()
+
+    def _check(self) -> None:
+        if self._closed or self._cancelled or self._waiting is not None:
+            raise Cancelled("Ended on request.")
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._waiting is not None)
+                if self._closed:
+                    return
+                job, self._waiting = self._waiting, None
+                self._running, self._cancelled = True, False
+            try:
+                assert job is not None
+                job(self._check)
+            finally:
+                with self._changed:
+                    self._running = False
+                    self._changed.notify_all()

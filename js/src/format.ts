@@ -1,0 +1,25 @@
+// Numbers as people read them.
+
+/** 83.42 -> "1:23.4"; with hours from 3600 s on. */
+export function clock(seconds: number, digits = 1): string {
+  const scale = 10 ** digits;
+  const total = Math.max(0, Math.floor(seconds * scale + 1e-6)) / scale;
+  const hours = Math.floor(total / 3600);
+  const minutes = Math.floor(total / 60) % 60;
+  const rest = (total % 60).toFixed(digits).padStart(digits ? 3 + digits : 2, "0");
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+}
+
+/** 0.30000000000000004 -> "0.3"; whole numbers keep one digit, so that levels look alike. */
+export function level(value: number): string {
+  const short = String(Number(value.toFixed(6)));
+  return short.includes(".") ? short : `${short}.0`;
+}
+
+/** A value in nats with its standard error, if that is known and not zero. */
+export function nats(value: number, stderr: number): string {
+  if (Number.isNaN(value)) return "–";
+  return Number.isNaN(stderr) || stderr === 0
+    ? value.toFixed(1)
+    : `${value.toFixed(1)} ± ${stderr.toFixed(1)}`;
+}

@@ -1,0 +1,188 @@
+"""The widget as its users meet it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from .conftest import Lab, Notebook
+
+pytestmark = pytest.mark.browser
+
+IMPORT = "import audioic_widget as aw"
+OPEN = "w = aw.AudioICWidget(aw.example('minuet'), preset='draft'); w"
+DONE = "w.status() === 'done'"
+KERNEL_TRACES = "import json; print(json.dumps({str(l): w.result.ic_at(l).tolist() for l in w.noise_levels}))"
+
+Open = Callable[..., Notebook]
+
+
+@pytest.fixture(scope="module")
+def shared(open_notebook: Open) -> Notebook:
+    return open_notebook(IMPORT, OPEN)
+
+
+@pytest.fixture
+def notebook(shared: Notebook) -> Notebook:
+    """The same notebook for every test, its widget made anew."""
+    shared.until(DONE)
+    shared.run("w.close()")
+    shared.run_last_cell()
+    shared.until(DONE)
+    return shared
+
+
+def assert_traces_are_the_kernels(notebook: Notebook) -> None:
+    kernel = json.loads(notebook.run(KERNEL_TRACES))
+    assert kernel
+    for level, expected in kernel.items():
+        shown = notebook.ask(f"w.trace({level})")
+        # NaN comes out of the page as None.
+        values = np.array([np.nan if v is None else v for v in shown["ic"]])
+        np.testing.assert_allclose(values, expected, rtol=1e-6)
+        assert {state & 7 for state, value in zip(shown["states"], values, strict=True) if not np.isnan(value)} == {3}
+
+
+def test_a_cell_shows_waveform_traces_and_model(notebook: Notebook) -> None:
+    assert_traces_are_the_kernels(notebook)
+    assert re.match(r"0:20 · mini · (cpu|cuda|mps)", notebook.widget.locator(".aic-about").inner_text())
+    for level in ("0", "0.3", "0.6"):
+        assert notebook.page.get_by_test_id(f"lane-{level}").is_visible()
+    for canvas in ("waveform", "overview"):
+        drawn = notebook.page.get_by_test_id(canvas).evaluate(
+            "(c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 == 3 && v).length"
+        )
+        assert drawn > 1000, canvas
+
+
+def test_charts_and_playhead_share_their_time_axis(notebook: Notebook) -> None:
+    box = notebook.page.get_by_test_id("stack").bounding_box()
+    plot = notebook.page.locator(".u-over").first.bounding_box()
+    wave = notebook.page.get_by_test_id("waveform").bounding_box()
+    assert plot["x"] == pytest.approx(wave["x"], abs=1)
+    assert plot["width"] == pytest.approx(wave["width"], abs=1)
+    notebook.page.mouse.click(plot["x"] + plot["width"] / 2, box["y"] + 20)
+    notebook.until("Math.abs(w.position() - 10.448) < 0.05")
+    notebook.page.wait_for_timeout(100)
+    head = notebook.page.get_by_test_id("playhead").bounding_box()
+    assert head["x"] + head["width"] / 2 == pytest.approx(plot["x"] + plot["width"] / 2, abs=1.5)
+    notebook.page.wait_for_function("() => true")
+    assert float(notebook.run("print(w.current_time)")) == pytest.approx(10.448, abs=0.05)
+    notebook.run("w.current_time = 3.25")
+    notebook.until("Math.abs(w.position() - 3.25) < 1e-6")
+
+
+def test_playing_moves_the_playhead_with_the_clock(notebook: Notebook) -> None:
+    notebook.page.get_by_test_id("play").click()
+    notebook.until("w.state() === 'playing' && w.position() > 0.2")
+    samples = notebook.widget.evaluate(
+        """async (root) => {
+            const out = [], start = performance.now();
+            while (performance.now() - start < 5000) {
+                out.push([performance.now() / 1000, root.audioic.position()]);
+                await new Promise((resolve) => setTimeout(resolve, 50));
+            }
+            return out;
+        }"""
+    )
+    clock, position = np.array(samples).T
+    drift = (position - position[0]) - (clock - clock[0])
+    assert np.abs(drift).max() < 0.05
+    assert float(notebook.run("print(w.current_time)")) > 4.5
+    notebook.page.get_by_test_id("play").click()
+    assert notebook.ask("w.state()") == "stopped"
+
+
+def test_sliders_levels_and_presets_compute_anew(notebook: Notebook) -> None:
+    page = notebook.page
+    before = notebook.ask("w.trace(0.3).ic[50]")
+    revision = notebook.ask("w.revision()")
+    page.get_by_test_id("steps").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    notebook.until(f"w.revision() > {revision} && {DONE}")
+    assert notebook.run("print(w.n_steps, w.settings.n_steps)").split() == ["12", "12"]
+    assert notebook.ask("w.trace(0.3).ic[50]") != before
+    assert_traces_are_the_kernels(notebook)
+
+    page.get_by_test_id("new-level").fill("0.45")
+    page.get_by_test_id("add-level").click()
+    notebook.until(f"w.trace(0.45) && {DONE}")
+    page.get_by_test_id("remove-0").click()
+    notebook.until(f"!w.trace(0) && {DONE}")
+    assert notebook.run("print(w.noise_levels)").strip() == "[0.3, 0.45, 0.6]"
+    assert_traces_are_the_kernels(notebook)
+    page.get_by_test_id("level-0.6").click()
+    page.get_by_test_id("lane-0.6").wait_for(state="detached")
+    assert page.get_by_test_id("level-0.6").get_attribute("aria-pressed") == "false"
+
+    page.get_by_test_id("preset").select_option("pa-audioic")
+    notebook.until("w.status() === 'running'")
+    assert notebook.run("print(w.settings.solver, w.n_steps)").split() == ["euler", "100"]
+    page.get_by_test_id("cancel").click()
+    notebook.until("w.status() === 'cancelled'")
+    assert notebook.run("print(w.result)").strip() == "None"
+    page.get_by_test_id("compute").click()
+    notebook.until(DONE)
+    assert_traces_are_the_kernels(notebook)
+
+
+def test_a_shaken_slider_ends_in_its_last_place(notebook: Notebook) -> None:
+    slider = notebook.page.get_by_test_id("steps")
+    for turn in range(60):
+        slider.evaluate("(e, v) => { e.value = v; e.dispatchEvent(new Event('input')); }", 2 + turn % 7)
+        notebook.page.wait_for_timeout(50 if turn % 10 else 150)
+    slider.evaluate("(e) => { e.value = 2; e.dispatchEvent(new Event('input')); }")
+    notebook.page.wait_for_timeout(400)
+    notebook.until(DONE)
+    assert notebook.run("print(w.n_steps)").strip() == "4"
+    assert_traces_are_the_kernels(notebook)
+    threads = "import threading; print(sum(t.name == 'audioic-widget' for t in threading.enumerate()))"
+    assert notebook.run(threads).strip() == "1"
+
+
+def test_pointer_and_keys_zoom_select_and_read_values(notebook: Notebook) -> None:
+    page = notebook.page
+    plot = page.locator(".u-over").first.bounding_box()
+    at = lambda share: plot["x"] + share * plot["width"]  # noqa: E731
+    y = plot["y"] + 30
+    page.mouse.move(at(0.25), y)
+    page.mouse.down()
+    page.mouse.move(at(0.35), y)
+    page.mouse.move(at(0.5), y)
+    page.mouse.up()
+    start, end = json.loads(notebook.run("print(list(w.selection))"))
+    assert (start, end) == (pytest.approx(5.22, abs=0.05), pytest.approx(10.45, abs=0.05))
+    frame = int(10.448 * 44_100 // 4096)
+    value = notebook.ask(f"w.trace(0.3).ic[{frame}].toFixed(1)")
+    assert f"0.3: {value}" in page.get_by_test_id("hover").inner_text()
+    notebook.widget.focus()
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(300)
+    assert notebook.run("print(w.selection)").strip() == "None"
+    window = page.locator(".aic-window")
+    whole = window.bounding_box()["width"]
+    page.keyboard.press("+")
+    page.wait_for_timeout(200)
+    assert window.bounding_box()["width"] == pytest.approx(whole / 1.6, rel=0.02)
+    page.keyboard.press("End")
+    notebook.until("Math.abs(w.position() - 20.94) < 0.1")
+
+
+def test_a_file_that_cannot_be_read_shows_its_sentence(open_notebook: Open, lab: Lab) -> None:
+    name = "<img src=x onerror=window.broken=1>.wav"
+    (lab.folder / name).write_bytes(b"no sound")
+    notebook = open_notebook(IMPORT, f"w = aw.AudioICWidget({name!r}); w")
+    notebook.until("w.status() === 'error'")
+    alert = notebook.page.get_by_test_id("error")
+    assert alert.get_attribute("role") == "alert"
+    assert (
+        alert.inner_text()
+        == f"{name} cannot be read as audio: give a wav, flac, ogg, opus, mp3 or aiff file that is whole."
+    )
+    assert notebook.page.evaluate("() => window.broken") is None
+    assert notebook.widget.locator("img").count() == 0
