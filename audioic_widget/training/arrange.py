@@ -15,8 +15,8 @@ PROGRAMS = tuple(p for p in (*range(96), *range(104, 112)) if p not in HELD_OUT_
 """General MIDI programs used: all but sound effects and percussion."""
 
 FAMILIES = (
-    ((0,), (1,), (4,), (6,), (11,), (16,), (19,), (24,), (25,), (46,), (48,), (52,))  # alone, several parts
-    + ((40, 41, 42), (40, 40, 41, 42), (73, 71, 70), (56, 57, 60), (64, 65, 66, 67), (24, 32), (0, 32))
+    *((0,), (1,), (4,), (6,), (11,), (16,), (19,), (24,), (25,), (46,), (48,), (52,)),  # alone, several parts
+    *((40, 41, 42), (40, 40, 41, 42), (73, 71, 70), (56, 57, 60), (64, 65, 66, 67), (24, 32), (0, 32)),
 )
 """Instruments that play together; parts take them in turn."""
 

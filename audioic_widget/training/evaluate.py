@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audioic_widget.codec.mini import MiniCodec
-from audioic_widget.frames import FRAME_PERIOD, FrameGrid
+from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.likelihood.divergence import CycledHadamard
 from audioic_widget.likelihood.solvers import METHODS, fixed_step_trajectory, time_grid
 from audioic_widget.training.arrange import Performance

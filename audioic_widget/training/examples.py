@@ -143,7 +143,9 @@ def save(piece: Piece, path: Path) -> None:
     performance = piece.performance()
     samples = render(performance, GAIN).mean(axis=1)[: round((performance.duration + TAIL) * SAMPLE_RATE)]
     with replacing(path) as temporary:
-        soundfile.write(temporary, samples * (PEAK / np.abs(samples).max()), SAMPLE_RATE, "PCM_16", compression_level=1.0)
+        soundfile.write(
+            temporary, samples * (PEAK / np.abs(samples).max()), SAMPLE_RATE, "PCM_16", compression_level=1.0
+        )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -50,18 +51,19 @@ def export(name: str, folder: Path, codec: MiniCodec, flow: Flow, frames: int, c
     tensors: dict[str, Tensor] = {}
     for prefix, module in {"codec": codec, "backbone": flow.backbone, "head": flow.head}.items():
         tensors |= {f"{prefix}.{key}": parameter.detach().half() for key, parameter in module.named_parameters()}
-        tensors |= {f"{prefix}.{key}": value for key, value in module.state_dict().items() if f"{prefix}.{key}" not in tensors}
+        tensors |= {
+            f"{prefix}.{key}": value for key, value in module.state_dict().items() if f"{prefix}.{key}" not in tensors
+        }
     description = {
         "name": name,
         "format": FORMAT,
         "architecture": {**flow.architecture, "context_frames": frames},
         "codec": asdict(codec.config),
-        "parameters": {
-            "codec": count(codec), "backbone": count(flow.backbone), "head": count(flow.head)
-        },
+        "parameters": {"codec": count(codec), "backbone": count(flow.backbone), "head": count(flow.head)},
     }
     with replacing(folder / f"{name}.safetensors") as temporary:
         save_file(tensors, temporary, metadata={"format": FORMAT})
+        description["sha256"] = hashlib.sha256(temporary.read_bytes()).hexdigest()
     with replacing(folder / f"{name}.json") as temporary:
         temporary.write_text(json.dumps({**description, **card}, indent=2) + "\n", encoding="utf-8")
 

@@ -111,10 +111,12 @@ def fit(
         recent.append(value.item())
         now = time.monotonic()
         if now - logged > LOG_SECONDS:
-            log.info("%s: step %d of %d, loss %.4f", checkpoint.stem, step + 1, schedule.steps, sum(recent) / len(recent))
+            log.info(
+                "%s: step %d of %d, loss %.4f", checkpoint.stem, step + 1, schedule.steps, sum(recent) / len(recent)
+            )
             logged, recent = now, []
         if now - saved > schedule.save_seconds or step + 1 == schedule.steps:
-            state = {"model": model, "averaged": averaged, "optimizer": optimizer}
+            state: dict[str, Any] = {"model": model, "averaged": averaged, "optimizer": optimizer}
             with replacing(checkpoint) as temporary:
                 torch.save({name: part.state_dict() for name, part in state.items()} | {"step": step + 1}, temporary)
             saved = now
@@ -146,7 +148,9 @@ def _read(checkpoint: Path) -> dict[str, Any]:
     try:
         return dict(torch.load(checkpoint, weights_only=True))
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise CheckpointError(f"{checkpoint} cannot be read as a training checkpoint: remove it to start over.") from error
+        raise CheckpointError(
+            f"{checkpoint} cannot be read as a training checkpoint: remove it to start over."
+        ) from error
 
 
 def _average_with(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
@@ -154,6 +158,6 @@ def _average_with(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor],
 
     def average(averages: Sequence[Tensor], values: Sequence[Tensor], count: Tensor | int) -> None:
         step = int(count)
-        torch._foreach_lerp_(averages, values, 1 - min(decay, (1 + step) / (10 + step)))
+        torch._foreach_lerp_(list(averages), list(values), 1 - min(decay, (1 + step) / (10 + step)))
 
     return average

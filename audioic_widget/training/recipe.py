@@ -87,7 +87,9 @@ def codec_of(recipe: Recipe, renderings: list[Rendering]) -> MiniCodec:
     heard = [rendering for rendering in renderings[: recipe.codec_renderings] if not rendering.held_out]
     features = extract_features(MiniCodec(), heard, recipe.output / "features.npy")
     torch.manual_seed(recipe.seed)
-    return train_codec(MiniCodec(), features, Schedule(recipe.codec_steps, rate=2e-3), recipe.output / "codec.pt", recipe.seed)
+    return train_codec(
+        MiniCodec(), features, Schedule(recipe.codec_steps, rate=2e-3), recipe.output / "codec.pt", recipe.seed
+    )
 
 
 def measure(

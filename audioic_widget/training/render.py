@@ -56,8 +56,10 @@ def render(performance: Performance, gain: float = 0.2, sound_font: Path = SOUND
     with tempfile.TemporaryDirectory() as folder:
         midi, wav = Path(folder) / "score.mid", Path(folder) / "score.wav"
         midi_file(performance).save(midi)
-        options = ["-C", "0", "-g", str(gain), "-r", str(SAMPLE_RATE), "-O", "s16", "-T", "wav", "-F", wav]
-        done = subprocess.run([program, "-ni", "-q", *options, sound_font, midi], capture_output=True, text=True, check=False)
+        options = ["-C", "0", "-g", str(gain), "-r", str(SAMPLE_RATE), "-O", "s16", "-T", "wav", "-F", str(wav)]
+        done = subprocess.run(
+            [program, "-ni", "-q", *options, str(sound_font), str(midi)], capture_output=True, text=True, check=False
+        )
         if done.returncode or not wav.exists():
             raise AudioError(f"FluidSynth could not render the score: {done.stderr.strip() or done.returncode}.")
         samples, _ = soundfile.read(wav, dtype="float32", always_2d=True)
@@ -69,5 +71,7 @@ def require_fluidsynth(sound_font: Path = SOUND_FONT) -> str:
     program = shutil.which("fluidsynth")
     if program is None or not sound_font.exists():
         missing = "the program fluidsynth" if program is None else f"the sound font {sound_font}"
-        raise AudioError(f"Rendering needs {missing}: install it, on Debian with `apt install fluidsynth fluid-soundfont-gm`.")
+        raise AudioError(
+            f"Rendering needs {missing}: install it, on Debian with `apt install fluidsynth fluid-soundfont-gm`."
+        )
     return program

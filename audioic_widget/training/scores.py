@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from audioic_widget.training.files import replacing
 
 if TYPE_CHECKING:
     from music21.stream import Score as MusicScore
-    from music21.stream import Stream
 
 DRUM_PART = 9
 """The part that holds percussion, like the General MIDI channel of the same number."""
@@ -95,7 +94,7 @@ def load_scores(collection: str, path: Path, cache: Path) -> list[Score]:
     kept = cache / f"{stem}.npz"
     if not kept.exists():
         with replacing(kept) as temporary:
-            np.savez_compressed(temporary, **parse(path))
+            np.savez_compressed(temporary, **cast(Any, parse(path)))
     with np.load(kept) as tables:
         return [Score(f"{collection}/{stem}-{number}", tables[number]) for number in tables.files]
 
@@ -107,7 +106,7 @@ def parse(path: Path) -> dict[str, NDArray[np.float32]]:
     """
     from music21 import converter, stream
 
-    parsed = converter.parse(path)
+    parsed: Any = converter.parse(path)
     if isinstance(parsed, stream.Opus):
         tables = {str(number): note_table(piece) for number, piece in enumerate(parsed.scores)}
     else:
@@ -129,7 +128,7 @@ def note_table(piece: MusicScore) -> NDArray[np.float32]:
     """Rows (onset, duration, pitch, part) of everything that sounds in `piece`."""
     from music21 import harmony
 
-    voices: list[Stream] = list(piece.parts) or [piece]
+    voices: list[Any] = list(piece.parts) or [piece]
     rows = []
     for part, voice in enumerate(voices[:DRUM_PART]):
         for element in voice.flatten().stripTies().notes:

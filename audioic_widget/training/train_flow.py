@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,9 +47,7 @@ class Flow(nn.Module):
 
     def __init__(self, dim: int = 192, depth: int = 4, heads: int = 3, head_depth: int = 4) -> None:
         super().__init__()
-        self.architecture = {
-            "latent_dim": 64, "dim": dim, "depth": depth, "heads": heads, "head_depth": head_depth
-        }
+        self.architecture = {"latent_dim": 64, "dim": dim, "depth": depth, "heads": heads, "head_depth": head_depth}
         self.backbone = Backbone(dim, depth, heads)
         self.head = Head(dim, head_depth)
 
@@ -86,7 +85,8 @@ def encode_all(codec: MiniCodec, renderings: Sequence[Rendering], kept: Path) ->
             latents = codec.encode(samples, 0, FrameGrid(len(samples)).n_frames)
             streams["held_out" if rendering.held_out else "training"].append(latents.numpy())
         with replacing(kept) as temporary:
-            np.savez(temporary, **{name: np.concatenate(parts) for name, parts in streams.items() if parts})
+            joined: dict[str, Any] = {name: np.concatenate(parts) for name, parts in streams.items() if parts}
+            np.savez(temporary, **joined)
     with np.load(kept) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
@@ -117,4 +117,6 @@ def corrupted(latents: Tensor, random: torch.Generator) -> Tensor:
 
 def stratified(count: int, random: torch.Generator) -> Tensor:
     """`count` times, one in each of as many equal parts of [0, 1], in random order: less variance than independent ones."""
-    return ((torch.arange(count) + torch.rand(count, generator=random)) / count)[torch.randperm(count, generator=random)]
+    return ((torch.arange(count) + torch.rand(count, generator=random)) / count)[
+        torch.randperm(count, generator=random)
+    ]
