@@ -1,0 +1,69 @@
+"""``python -m audioic_widget.validation MODEL``: run the suite, print its table, keep table and figure in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from audioic_widget.errors import AudioICError, OutputError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0, or 2 after an error of the package's own."""
+    options = vars(parser().parse_args(arguments))
+    output: Path = options.pop("output")
+    fields = {name: value for name, value in options.items() if value is not None}
+    # Torch is slow to import: help and mistakes do not wait for it.
+    from audioic_widget.validation.suite import validate
+
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tqdm(total=1.0, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}", delay=1, leave=False) as bar:
+
+            def show(protocol: str, share: float) -> None:
+                bar.set_description(protocol, refresh=False)
+                bar.n = share
+                bar.refresh()
+
+            report = validate(on_progress=show, **fields)
+        report.to_csv(output / "validation.csv")
+        report.plot(output / "validation.png")
+        markdown = report.to_markdown()
+        (output / "validation.md").write_text(markdown, encoding="utf-8")
+    except AudioICError as error:
+        return failed(error)
+    except OSError as error:
+        return failed(OutputError(f"{output} cannot be written ({error.strerror}): choose another folder."))
+    print(markdown)
+    return 0
+
+
+def failed(error: AudioICError) -> int:
+    """Say what went wrong; the exit status."""
+    print(f"error: {error}", file=sys.stderr)
+    return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; what is not given is the library's default."""
+    command = argparse.ArgumentParser("python -m audioic_widget.validation", description=__doc__)
+    add = command.add_argument
+    add("model", help="name, folder or file of the model")
+    add("--output", type=Path, default=Path("validation"), help="folder for table and figure (%(default)s)")
+    add("--items", type=int, help="units of each protocol (20)")
+    add("--protocols", nargs="+", help="some only; all if not given")
+    add("--noise-levels", type=float, nargs="+", help="levels besides 1 (0 0.3 0.6 0.9)")
+    add("--noising", help="expectation, monte_carlo, flow or average")
+    add("--monte-carlo-samples", type=int, help="draws of monte_carlo and average")
+    add("--preset", help="draft (default), standard, pa-audioic or exact")
+    add("--device", help="auto, cpu, cuda, ...")
+    add("--seed", type=int, help="of stimuli, probes and intervals (0)")
+    return command
+
+
+if __name__ == "__main__":
+    sys.exit(main())
