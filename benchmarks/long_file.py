@@ -1,0 +1,147 @@
+"""Time and memory for opening long files: ``python benchmarks/long_file.py [--seconds 180]``.
+
+Each file is opened in a process of its own, as the notebook widget opens it: read, encode, a draft of all
+values, then the default settings. Prints a Markdown table. Seconds count from the opening of the file; memory
+is the most held, less what the imports took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# Nothing heavy is imported here: on Linux a child's peak memory is never below its parent's size.
+
+FILES = {
+    "stereo 48 kHz mp3": ("song.mp3", 48_000, 2, "MPEG_LAYER_III"),
+    "mono 8 kHz 8-bit wav": ("voice.wav", 8_000, 1, "PCM_U8"),
+}
+COLUMNS = {
+    "frames": "frames",
+    "read": "read, s",
+    "model": "model loaded, s",
+    "encoded": "encoded, s",
+    "first": "first values, s",
+    "draft": "draft complete, s",
+    "standard": "standard complete, s",
+    "peak_read": "peak to reading, MB",
+    "peak_encoded": "to encoding, MB",
+    "peak": "to the end, MB",
+}
+
+
+def make(path: Path, rate: int, channels: int, subtype: str, seconds: float) -> None:
+    """Write a tune of decaying notes over a pulse, random but seeded."""
+    import numpy as np
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    sound = np.zeros((round(seconds * rate), channels), np.float32)
+    beat = 0.25
+    for number in range(int(seconds / beat)):
+        start = round(number * beat * rate)
+        now = np.arange(min(rate, len(sound) - start)) / rate
+        pitch = 220 * 2 ** (rng.choice([0, 2, 4, 5, 7, 9, 11, 12, 14, 16]) / 12)
+        partials = [np.sin(2 * np.pi * pitch * k * now) / k for k in range(1, 5) if pitch * k < rate / 2]
+        note = 0.15 * sum(partials) * np.exp(-3 * now)
+        if number % 4 == 0:
+            note = note + 0.1 * rng.normal(size=len(now)) * np.exp(-40 * now)
+        sound[start : start + len(now)] += note[:, None] * rng.uniform(0.4, 1, channels)
+    soundfile.write(path, 0.9 * sound / np.abs(sound).max(), rate, subtype=subtype)
+
+
+def measure(path: Path) -> dict[str, float]:
+    """Open `path` as the widget does."""
+    from audioic_widget.audio import read_recording
+    from audioic_widget.ic import encode, stream_ic
+    from audioic_widget.model.catalogue import load_model
+    from audioic_widget.settings import ICSettings
+
+    imports = peak_mb()
+    begin = time.perf_counter()
+    found: dict[str, float] = {}
+
+    def note(what: str) -> None:
+        found[what] = time.perf_counter() - begin
+
+    recording = read_recording(path)
+    note("read")
+    found["frames"], found["peak_read"] = recording.grid.n_frames, peak_mb() - imports
+    model = load_model("mini")
+    note("model")
+    encoded = encode(recording, model)
+    note("encoded")
+    found["peak_encoded"] = peak_mb() - imports
+    for partial in stream_ic(encoded, model, ICSettings(), coarse_first=True):
+        if "first" not in found:
+            note("first")
+        if partial.stage == "draft":
+            note("draft")
+    note("standard")
+    found["peak"] = peak_mb() - imports
+    return found
+
+
+def peak_mb() -> float:
+    """Most memory this process has held, in megabytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def machine() -> str:
+    """Name the date, the processor and the versions."""
+    from importlib.metadata import version
+
+    import torch
+
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    cpu = (names or [platform.processor() or platform.machine()])[0]
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("audioic-widget", "torch", "numpy", "soundfile", "soxr")
+    )
+    return (
+        f"{datetime.date.today()}; {cpu}, {torch.get_num_threads()} threads; {platform.system()}, "
+        f"Python {platform.python_version()}; {packages}"
+    )
+
+
+def child(*words: str) -> str:
+    """Run this script in a process of its own; what it printed."""
+    return subprocess.run([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", default="180", help="length of each file")
+    parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.step:
+        step, *words = options.step
+        if step == "make":
+            make(Path(words[0]), int(words[1]), int(words[2]), words[3], float(options.seconds))
+        else:
+            print(json.dumps(measure(Path(words[0]))) if step == "measure" else machine())
+        return
+    lines = [" | ".join(["file", *COLUMNS.values()]), " | ".join(["---"] * (1 + len(COLUMNS)))]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (file, rate, channels, subtype) in FILES.items():
+            path = str(Path(folder, file))
+            child("--seconds", options.seconds, "--step", "make", path, str(rate), str(channels), subtype)
+            found = json.loads(child("--step", "measure", path))
+            cells = [f"{found[key]:.2f}" if found[key] < 10 else f"{found[key]:.0f}" for key in COLUMNS]
+            lines.append(" | ".join([name, *cells]))
+    print(child("--step", "machine"), *(f"| {line} |" for line in lines), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
