@@ -1,4 +1,4 @@
-"""The `audioic` command: files in, one CSV each out.
+"""The `audioic` command: files in, one CSV each out; or one of its subcommands, which live where their work is.
 
 It understands the command line of the published tool (Bjare et al. 2025): same names, same meanings. What is
 not given is the library's default.
@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,18 @@ from tqdm import tqdm
 
 from audioic_widget.errors import AudioICError, OutputError, SettingsError
 
+SUBCOMMANDS = {
+    "validate": "audioic_widget.validation.__main__",
+}
+"""First words that are no file but the name of another command, and the module whose `main` it is."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, or 2 if anything failed."""
-    options = parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in SUBCOMMANDS:
+        return int(import_module(SUBCOMMANDS[words[0]]).main(words[1:]))
+    options = parser().parse_args(words)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     try:
         settings = settings_of(options)
@@ -63,6 +72,7 @@ def parser() -> ArgumentParser:
     command = ArgumentParser(
         prog="audioic",
         description="Information content of audio: how unexpected each 93 ms is, given all before. Writes one CSV a file.",
+        epilog=f"Other commands: {', '.join(f'audioic {name} --help' for name in SUBCOMMANDS)}.",
     )
     add = command.add_argument
     add("--config", action="config", help="File with arguments, as --print_config prints them.")

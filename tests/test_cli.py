@@ -382,3 +382,10 @@ def test_an_empty_list_of_files_is_a_mistake(run: Run) -> None:
 def test_files_that_differ_in_their_ending_keep_it() -> None:
     paths = [Path("a/x.wav"), Path("a/x.flac"), Path("b/y.wav")]
     assert [path.name for path in cli.output_paths(paths, Path())] == ["x.wav.csv", "x.flac.csv", "y.csv"]
+
+
+def test_a_subcommand_takes_over_with_the_words_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["validate", "--help"])
+    assert exit_.value.code == 0
+    assert "audioic validate" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""``python -m audioic_widget.validation MODEL``: run the suite, print its table, keep table and figure in a folder."""
+"""``audioic validate MODEL``: run the suite, print its table, keep table and figure in a folder."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def failed(error: AudioICError) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line; what is not given is the library's default."""
-    command = argparse.ArgumentParser("python -m audioic_widget.validation", description=__doc__)
+    command = argparse.ArgumentParser("audioic validate", description=__doc__)
     add = command.add_argument
     add("model", help="name, folder or file of the model")
     add("--output", type=Path, default=Path("validation"), help="folder for table and figure (%(default)s)")
