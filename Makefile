@@ -7,7 +7,7 @@ BIN = $(ENV)/bin
 .PHONY: lab test check browser clean
 
 lab: $(ENV)/lab
-	$(BIN)/jupyter lab notebooks/01_first_listen.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_first_listen.ipynb
 
 test: $(ENV)/test browser check
 	$(BIN)/python -m pytest
