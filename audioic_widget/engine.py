@@ -1,12 +1,15 @@
 """From latents to values: windows of context, chunks that fit memory, points, probes, log densities.
 
 It knows settings, model and likelihood, but no audio and no file. What a value is depends on the latents,
-the settings and the frame's own random draws alone: never on windows asked for, chunk sizes or order.
+the settings and the frame's own random draws alone: never on windows asked for, chunk sizes or order. On a CPU the
+other levels, the order and the number of threads change not one bit: work is cut into tiles whose shape the settings
+decide, the last one of a window filled up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,18 +25,16 @@ from audioic_widget.likelihood.noising import evaluated_points, mean_noise, sing
 from audioic_widget.likelihood.solvers import METHODS
 from audioic_widget.model.catalogue import ICModel
 from audioic_widget.settings import ICSettings
+from audioic_widget.threads import compute_threads
 
-CPU_ROWS = 1_536
-"""Rows (values and tangents) of the head evaluated together on a CPU: they stay in its cache."""
+CPU_ROWS = 640
+"""Rows (values and tangents) of the head in a tile on a CPU: what they need stays in a core's cache."""
 
 DEVICE_ROWS = 262_144
 """The same on a GPU, where large products are the fast ones."""
 
 ADAPTIVE_BLOCK = 1
 """Frames that an adaptive solver steps together: more, and what comes later would choose earlier frames' steps."""
-
-BACKBONE_ROWS = 2
-"""Sequences fed to the backbone at a time."""
 
 Check = Callable[[], None]
 
@@ -129,14 +130,45 @@ def solve(
         Called after every solver step; may raise to end the work.
     """
     values.exact = settings.divergence == "exact" and settings.noising in ("expectation", "flow")
-    dtype = torch.float64 if settings.precision == "float64" else torch.float32
-    model = model.in_precision(dtype)
-    solver = _Solver(latents.to(dtype), model, settings, first_frame, fixed or Fixed(), check or (lambda: None))
+    precision = precision_on(settings, model.device)
+    model = model.in_precision(precision)
+    latents = latents.to(torch.float64 if precision == "float64" else torch.float32)
+    solver = _Solver(latents, model, settings, first_frame, fixed or Fixed(), check or (lambda: None))
+    threads = compute_threads(model.device)
     for start, stop, past in windows(len(latents), model.context_frames, wanted):
         window = solver.window(start, stop, past)
-        for low, high in solver.chunks(start, stop):
-            solver.fill(values, window, low, high)
-            yield low - 1, high - 1
+        size = solver.tile_frames
+        tiles = [
+            (
+                low,
+                min(low + size, stop),
+                [threads.submit(solver.fill, values, window, low, levels, size, stop) for levels in solver.together],
+            )
+            for low in range(start, stop, size)
+        ]
+        try:
+            for low, high, parts in tiles:
+                for part in parts:
+                    part.result()
+                yield low - 1, high - 1
+        finally:
+            _end([part for _, _, parts in tiles for part in parts])
+
+
+def precision_on(settings: ICSettings, device: torch.device) -> str:
+    """The number format that "auto" stands for: "bfloat16" on CPUs that multiply it in hardware, else "float32"."""
+    if settings.precision != "auto":
+        return settings.precision
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    fast = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
+    return "bfloat16" if device.type == "cpu" and fast else "float32"
+
+
+def _end(parts: list[Future[None]]) -> None:
+    """Call off what has not begun and wait for what has: nothing writes to the values after this."""
+    for part in parts:
+        part.cancel()
+    wait(parts)
 
 
 def windows(n_latents: int, context: int, wanted: tuple[int, int] | None = None) -> list[tuple[int, int, int]]:
@@ -203,9 +235,8 @@ class _Solver:
             rows = self._levels.repeat_interleave(self._draws_each)
             points = evaluated_points(latents, rows, noise, clean_context=clean)
             x, seen = points.x, points.seen
-        contexts = torch.cat(
-            [self._contexts(seen[row : row + BACKBONE_ROWS]) for row in range(0, len(seen), BACKBONE_ROWS)]
-        )
+        # One by one: a sequence's contexts must not depend on its company.
+        contexts = torch.cat([self._contexts(row.unsqueeze(0)) for row in seen])
         return _Window(x[:, start - past :], contexts[:, start - past - 1 :], start)
 
     def _contexts(self, seen: Tensor) -> Tensor:
@@ -227,60 +258,71 @@ class _Solver:
             noise = noise.repeat(len(settings.noise_levels), 1, 1)
         return noise.to(self.latents)
 
-    def chunks(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """Ranges of latents solved together."""
-        if self.settings.solver == "scipy":
-            size = ADAPTIVE_BLOCK
-        else:
-            tangents = 64 if self.settings.divergence == "exact" else self.settings.n_probes
-            rows = 1 if self.settings.noising == "flow" else len(self.settings.noise_levels) * self._draws_each
-            budget = CPU_ROWS if self.latents.device.type == "cpu" else DEVICE_ROWS
-            size = max(budget // (rows * (1 + tangents)), 1)
-        for low in range(start, stop, size):
-            yield low, min(low + size, stop)
+    @property
+    def together(self) -> list[slice]:
+        """Levels solved in one piece: all on a GPU; one by one on a CPU, and for adaptive steps, which depend on all states."""
+        n_levels = len(self._levels)
+        if self.settings.noising == "flow" or (self.settings.solver != "scipy" and self.latents.device.type != "cpu"):
+            return [slice(0, n_levels)]
+        return [slice(level, level + 1) for level in range(n_levels)]
 
-    def fill(self, values: Values, window: _Window, low: int, high: int) -> None:
-        """Solve the latents ``low .. high - 1``; out of memory, halve the range and go on."""
+    @property
+    def tile_frames(self) -> int:
+        """Latents solved in one piece."""
+        if self.settings.solver == "scipy":
+            return ADAPTIVE_BLOCK
+        tangents = 64 if self.settings.divergence == "exact" else self.settings.n_probes
+        levels = self.together[0]
+        rows = 1 if self.settings.noising == "flow" else (levels.stop - levels.start) * self._draws_each
+        budget = CPU_ROWS if self.latents.device.type == "cpu" else DEVICE_ROWS
+        return max(budget // (rows * (1 + tangents)), 1)
+
+    def fill(self, values: Values, window: _Window, low: int, levels: slice, size: int, stop: int) -> None:
+        """Solve at most `size` latents from `low` on, below `stop`; out of memory, halve the size and go on."""
         try:
-            self._fill(values, window, low, high)
+            self._fill(values, window, low, levels, size, stop)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
-            if high - low == 1:
+            if size == 1:
                 raise DeviceError(
                     f"The {self.latents.device.type} has too little free memory for a single frame: "
                     "ask for fewer noise levels, probes or draws, or free memory."
                 ) from error
-            middle = (low + high) // 2
-            self.fill(values, window, low, middle)
-            self.fill(values, window, middle, high)
+            half, high = -(-size // 2), min(low + size, stop)
+            for start in range(low, high, half):
+                self.fill(values, window, start, levels, half, high)
 
     @torch.inference_mode()
-    def _fill(self, values: Values, window: _Window, low: int, high: int) -> None:
-        inside = slice(low - window.start, high - window.start)
-        x, contexts, start, stop = window.x[:, inside], window.contexts[:, inside], low - 1, high - 1
-        if self.settings.noising == "flow":
+    def _fill(self, values: Values, window: _Window, low: int, levels: slice, size: int, stop: int) -> None:
+        high = min(low + size, stop)
+        inside, draws = slice(low - window.start, high - window.start), self._draws_each
+        flow = self.settings.noising == "flow"
+        rows = slice(0, 1) if flow else slice(levels.start * draws, levels.stop * draws)
+        contexts = window.contexts if len(window.contexts) == 1 else window.contexts[rows]
+        field = self.model.head.bind(self._filled_up(contexts[:, inside], size))
+        x = self._filled_up(window.x[rows, inside], size)
+        times = 1 - self._levels[levels]
+        if flow:
             estimator = self._estimator(x, low, (0.0,), slice(0, 1))
-            logs, _ = log_density_along_flow(
-                self.model.head.bind(contexts), x, 1 - self._levels, self._scheme, estimator, self.check
-            )
-            values.put(slice(None), start, stop, -logs)
-            return
-        draws, n_levels = self._draws_each, len(self._levels)
-        # An adaptive solver's steps depend on all it solves at once: give it one level at a time.
-        together = 1 if self.settings.solver == "scipy" else n_levels
-        for level in range(0, n_levels, together):
-            levels, rows = slice(level, level + together), slice(level * draws, (level + together) * draws)
-            shared = len(contexts) == 1
-            field = self.model.head.bind(contexts if shared else contexts[rows])
-            t = (1 - self._levels[levels]).repeat_interleave(draws)
-            estimator = self._estimator(x[rows], low, self.settings.noise_levels[levels], levels)
-            logs = log_density(field, x[rows], t, self._scheme, estimator, self.check)
+            logs, _ = log_density_along_flow(field, x, times, self._scheme, estimator, self.check)
             estimates = -logs
+        else:
+            estimator = self._estimator(x, low, self.settings.noise_levels[levels], levels)
+            t = times.repeat_interleave(draws)
+            estimates = -log_density(field, x, t, self._scheme, estimator, self.check)
             if self.settings.noising == "average":
                 # Every draw is an estimate of the mean over noise; its probes' error is part of its spread.
                 estimates = estimates.mean(0).unflatten(0, (-1, draws)).transpose(0, 1)
-            values.put(levels, start, stop, estimates)
+        values.put(levels, low - 1, high - 1, estimates[..., : high - low])
+
+    def _filled_up(self, values: Tensor, size: int) -> Tensor:
+        """`values` ``(rows, F, ...)``, on a CPU with the last frame repeated until there are `size`.
+
+        Kernels round differently for other shapes: of one shape, a frame gets the same value in any company.
+        """
+        missing = size - values.shape[1] if self.latents.device.type == "cpu" else 0
+        return values if missing == 0 else torch.cat((values, values[:, -1:].expand(-1, missing, -1)), dim=1)
 
     @property
     def _scheme(self) -> Scheme:
@@ -295,7 +337,8 @@ class _Solver:
             return ExactTrace(x)
         rows_each = x.shape[0] // len(levels)
         if self.fixed.probes is not None:
-            given = self.fixed.probes[which, :, low - 1 : low - 1 + x.shape[1]]
+            given = self.fixed.probes[which, :, low - 1 : low - 1 + x.shape[1]].flatten(0, 1)
+            given = self._filled_up(given, x.shape[1]).unflatten(0, (len(levels), -1))
             return FixedProbes(given.repeat_interleave(rows_each, dim=0).transpose(0, 1).to(x))
         if settings.probe_kind != "orthogonal":
             return FixedProbes(self._probes(x, low, levels, n_probes, rows_each))

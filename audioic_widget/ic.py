@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from audioic_widget.audio import Recording, read_recording, sounding_range
-from audioic_widget.engine import Fixed, Values, evaluations, solve
+from audioic_widget.engine import Fixed, Values, evaluations, precision_on, solve
 from audioic_widget.errors import ModelError, SettingsError
 from audioic_widget.model.catalogue import ICModel, load_model
 from audioic_widget.result import ICResult
@@ -298,6 +298,7 @@ def describe(encoded: Encoded, model: ICModel, settings: ICSettings) -> dict[str
         "versions": {name: version(name) for name in ("audioic-widget", "torch", "numpy")},
         "model": {"name": model.name, "sha256": model.digest, "device": str(model.device)},
         "settings": settings.to_dict(),
+        "precision": precision_on(settings, model.device),
         "audio": {
             "name": recording.name,
             "duration": recording.duration,

@@ -17,21 +17,34 @@ Context = Literal["published", "clean", "noised"]
 Solver = Literal["euler", "midpoint", "heun", "rk4", "scipy"]
 Divergence = Literal["hutchinson", "exact"]
 ProbeKind = Literal["rademacher", "gaussian", "orthogonal"]
-Precision = Literal["auto", "float32", "float64"]
+Precision = Literal["auto", "bfloat16", "float32", "float64"]
 AudioType = Literal["music", "voice"]
 
 _CLUSTERED = {"spacing": "quadratic"}
 _PRESETS: dict[str, dict[str, Any]] = {
     "draft": {"solver": "midpoint", "n_steps": 6, "solver_options": _CLUSTERED, "n_probes": 2},
     "standard": {"solver": "midpoint", "n_steps": 25, "solver_options": _CLUSTERED, "n_probes": 4},
-    "pa-audioic": {"solver": "euler", "n_steps": 100, "n_probes": 4, "probe_kind": "rademacher"},
-    "exact": {"solver": "midpoint", "n_steps": 200, "solver_options": _CLUSTERED, "divergence": "exact"},
+    "pa-audioic": {
+        "solver": "euler",
+        "n_steps": 100,
+        "n_probes": 4,
+        "probe_kind": "rademacher",
+        "precision": "float32",
+    },
+    "exact": {
+        "solver": "midpoint",
+        "n_steps": 200,
+        "solver_options": _CLUSTERED,
+        "divergence": "exact",
+        "precision": "float32",
+    },
 }
 _COMMON: dict[str, Any] = {
     "solver_options": {},
     "divergence": "hutchinson",
     "n_probes": 4,
     "probe_kind": "orthogonal",
+    "precision": "auto",
 }
 # A field left out takes its preset's value; typed as Any so that the fields keep their real types.
 _FROM_PRESET: Any = None
@@ -73,8 +86,9 @@ class ICSettings:
     probe_kind : {"orthogonal", "rademacher", "gaussian"}
         "rademacher" and "gaussian" stay fixed along a trajectory (as published); "orthogonal" walks
         through the rows of a randomly signed Hadamard matrix, which cancels most of the error.
-    precision : {"auto", "float32", "float64"}
-        Number format of the solve; "auto" is the fastest within the error budget.
+    precision : {"auto", "bfloat16", "float32", "float64"}
+        Number format of the solve. "bfloat16" is that of the large products alone, states and sums staying in
+        float32 (some hundredths of a nat); "auto" takes it where the processor multiplies it fast, else "float32".
     audio_type : {"music", "voice"}
         How leading and trailing silence is found: by energy, or by voice activity.
     seed : int >= 0
@@ -104,7 +118,7 @@ class ICSettings:
     divergence: Divergence = _FROM_PRESET
     n_probes: int = _FROM_PRESET
     probe_kind: ProbeKind = _FROM_PRESET
-    precision: Precision = "auto"
+    precision: Precision = _FROM_PRESET
     audio_type: AudioType = "music"
     seed: int = 0
 

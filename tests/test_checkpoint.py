@@ -286,7 +286,7 @@ def test_devices_that_do_not_exist(device: str) -> None:
 
 
 def test_precision_is_changed_on_a_copy(tiny: ICModel) -> None:
-    double = tiny.in_precision(torch.float64)
+    double = tiny.in_precision("float64")
     assert double.head.input.weight.dtype == torch.float64
     assert tiny.head.input.weight.dtype == torch.float32
-    assert tiny.in_precision(torch.float32) is tiny
+    assert tiny.in_precision("float32") is tiny

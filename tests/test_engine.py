@@ -35,7 +35,7 @@ PLAIN: dict[str, Any] = {
 
 
 def by_oracle(model: ICModel, latents: NDArray[Any], noise: torch.Tensor | None, level: float, context: str) -> Floats:
-    double = model.in_precision(torch.float64)
+    double = model.in_precision("float64")
     z = torch.from_numpy(latents).double()
     points = (1 - level) * z if noise is None else (1 - level) * z + level * noise.double()
     seen = z if context == "clean" else points
@@ -63,7 +63,7 @@ def test_modes(tiny: ICModel, latents: NDArray[Any], mode: str, context: str) ->
 @pytest.mark.parametrize("context", ["published", "clean"])
 def test_probability_flow(tiny: ICModel, latents: NDArray[Any], context: str) -> None:
     """One trajectory from the clean latents, read off where it passes each level; off the solver's grid, too."""
-    double, z = tiny.in_precision(torch.float64), torch.from_numpy(latents[:4]).double()
+    double, z = tiny.in_precision("float64"), torch.from_numpy(latents[:4]).double()
     levels = (0.3, 1.0, 0.0, 0.8)
     velocity, contexts = oracles.velocity_of(double.head), oracles.contexts_of(double.backbone, z)
     times = list(oracles.uniform_times(1.0, STEPS))
@@ -90,7 +90,7 @@ def test_states_of_the_probability_flow(tiny: ICModel, golden: Golden) -> None:
 def test_given_probes(tiny: ICModel, latents: NDArray[Any]) -> None:
     z, level = latents[:4], 0.3
     probes = torch.randn(2, 3, 64, generator=torch.Generator().manual_seed(0)).sign()
-    double, points = tiny.in_precision(torch.float64), 0.7 * torch.from_numpy(z).double()
+    double, points = tiny.in_precision("float64"), 0.7 * torch.from_numpy(z).double()
     expected = [
         oracles.ic_by_euler(
             double.backbone, double.head, points, points, oracles.uniform_times(0.7, STEPS), oracles.probed(p.double())
@@ -139,8 +139,9 @@ def test_average_draws_are_those_of_the_seed(tiny: ICModel, latents: NDArray[Any
 
 
 def test_average_at_level_zero_is_the_expectation_of_clean_context(tiny: ICModel, latents: NDArray[Any]) -> None:
-    average = ic(latents, tiny, quick("average", noise_levels=[0.0], divergence="exact"))
-    clean = ic(latents, tiny, quick(noise_levels=[0.0], context="clean", divergence="exact"))
+    same: dict[str, Any] = {"noise_levels": [0.0], "divergence": "exact", "precision": "float32"}
+    average = ic(latents, tiny, quick("average", **same))
+    clean = ic(latents, tiny, quick(context="clean", **same))
     np.testing.assert_allclose(average, clean, atol=5e-5)
 
 
@@ -246,9 +247,10 @@ MEMORY_ERRORS = pytest.mark.parametrize(
 def test_out_of_memory_halves_the_chunk(
     tiny: ICModel, latents: NDArray[Any], monkeypatch: pytest.MonkeyPatch, error: Exception, limit: int
 ) -> None:
-    plenty = ic(latents, tiny, quick())
+    settings = quick(precision="float32")
+    plenty = ic(latents, tiny, settings)
     monkeypatch.setattr(engine, "log_density", scarce(limit, error))
-    np.testing.assert_allclose(ic(latents, tiny, quick()), plenty, rtol=0, atol=5e-5)
+    np.testing.assert_allclose(ic(latents, tiny, settings), plenty, rtol=0, atol=5e-5)
 
 
 @MEMORY_ERRORS

@@ -53,6 +53,31 @@ def test_chunks_change_no_value(
             )
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float32", "float64"])
+@ALL_MODES
+def test_company_changes_nothing_at_all_on_a_cpu(
+    tiny: ICModel, latents: NDArray[Any], mode: str, precision: str
+) -> None:
+    """Other levels, other threads: not one bit."""
+    settings = quick(mode, precision=precision)
+    whole = ic(latents, tiny, settings)
+    for row, level in enumerate(LEVELS):
+        np.testing.assert_array_equal(ic(latents, tiny, settings.replace(noise_levels=[level]))[0], whole[row])
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(5 - min(threads, 4))
+        np.testing.assert_array_equal(ic(latents, tiny, settings), whole)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@ALL_MODES
+def test_products_in_bfloat16_change_little(tiny: ICModel, latents: NDArray[Any], mode: str) -> None:
+    fine = ic(latents, tiny, quick(mode, precision="float32"))
+    coarse = ic(latents, tiny, quick(mode, precision="bfloat16"))
+    assert 0 < np.abs(coarse - fine).max() < 0.3
+
+
 @ALL_MODES
 def test_chunks_change_nothing_at_all_of_an_adaptive_solver(
     tiny: ICModel, latents: NDArray[Any], monkeypatch: pytest.MonkeyPatch, mode: str

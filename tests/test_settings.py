@@ -110,7 +110,7 @@ BAD: dict[str, list[Any]] = {
     "solver": ["rk45", "Euler", 3],
     "divergence": ["trace", 0],
     "probe_kind": ["uniform", 1],
-    "precision": ["float16", None],
+    "precision": ["float16", 32],
     "audio_type": ["noise", None],
     "n_steps": [0, -1, 2.5, "9", True, math.inf],
     "n_probes": [0, -4, 1.0, False],

@@ -71,7 +71,7 @@ def test_silence_before_the_sound_moves_no_value(mini: ICModel) -> None:
 def test_partial_results_draft_first_then_final(
     mini: ICModel, encoded: Encoded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "CPU_ROWS", 50)
+    monkeypatch.setattr(engine, "CPU_ROWS", 20)
     *partials, last = drained(encoded, mini)
     assert len(partials) > 4
     assert [p.stage for p in partials] == sorted((p.stage for p in partials), key=["draft", "final"].index)

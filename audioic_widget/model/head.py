@@ -3,10 +3,14 @@
 A residual network modulated by time, in the published format (Bjare et al. 2025). The tangent pass is
 written by hand: it shares every product of the value pass, compiles, and needs no autograd graph. What does
 not change along a trajectory (the context's half of the input layer) is computed once, by `bind`.
+
+A head whose large matrices are bfloat16 (`with_products_in`) multiplies in bfloat16 with float32 accumulation and
+keeps everything else, the residual stream above all, in its own format.
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import cast
 
@@ -73,6 +77,14 @@ class Head(nn.Module):
         """The blocks with their type, which a `ModuleList` does not keep."""
         return cast("list[GatedBlock]", list(self.blocks))
 
+    def with_products_in(self, dtype: torch.dtype) -> Head:
+        """A copy whose large matrices, and so the products with them, are in `dtype`."""
+        head = copy.deepcopy(self)
+        for block in head.gated_blocks:
+            for layer in (block.expand, block.contract):
+                layer.weight.data = layer.weight.data.to(dtype)
+        return head
+
     def bind(self, context: Tensor) -> ContextField:
         """The field of fixed contexts ``(..., F, dim)``, ready for a solver."""
         weight = self.input.weight[:, self.latent_dim :]
@@ -99,8 +111,8 @@ class ContextField:
         head, time = self.head, self._time(x, t)
         h = F.linear(x, head.input.weight[:, : head.latent_dim]) + self.context_part
         for block in head.gated_blocks:
-            a, b = block.expand(normalise(h) * (1 + block.scale(time))).chunk(2, dim=-1)
-            h = h + block.contract(F.silu(a) * b)
+            a, b = product(normalise(h) * (1 + block.scale(time)), block.expand.weight).chunk(2, dim=-1)
+            h = h + product(F.silu(a) * b, block.contract.weight)
         return head.output(normalise(h) * (1 + head.output_scale(time)) + head.output_shift(time))
 
     def velocity_and_tangents(self, x: Tensor, t: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,9 +122,10 @@ class ContextField:
         h = F.linear(torch.cat((x.unsqueeze(0), tangents)), head.input.weight[:, : head.latent_dim])
         h[0] += self.context_part
         for block in head.gated_blocks:
-            a, b = block.expand(normalise_tangents(h) * (1 + block.scale(time))).chunk(2, dim=-1)
-            h = h + block.contract(gate_tangents(a, b))
-        out = normalise_tangents(h) * (1 + head.output_scale(time))
+            normal = normalise_tangents(h, 1 + block.scale(time), block.expand.weight.dtype)
+            a, b = product(normal, block.expand.weight).chunk(2, dim=-1)
+            h += product(gate_tangents(a, b, h.dtype), block.contract.weight)
+        out = normalise_tangents(h, 1 + head.output_scale(time), h.dtype)
         out[0] += head.output_shift(time)
         out = F.linear(out, head.output.weight)
         out[0] += head.output.bias
@@ -123,26 +136,39 @@ class ContextField:
         return embedded if embedded.ndim == x.ndim else embedded.unsqueeze(-2)
 
 
+def product(x: Tensor, weight: Tensor) -> Tensor:
+    """``x W^T`` in the number format of the weights, which decides the speed of a large product."""
+    return F.linear(x.to(weight.dtype), weight)
+
+
 def normalise(h: Tensor) -> Tensor:
     """LayerNorm without affine parameters over the last axis."""
     return F.layer_norm(h, h.shape[-1:], eps=NORM_EPS)
 
 
-def normalise_tangents(h: Tensor) -> Tensor:
-    """LayerNorm of ``h[0]`` and its derivative along ``h[1:]``.
+def normalise_tangents(h: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """``scale`` times the LayerNorm of ``h[0]``, and its derivative along ``h[1:]``, rounded to `dtype`.
 
     With ``y = (h - mean) / sd``: ``dy = (dh - mean(dh) - y mean(y dh)) / sd``.
     """
     centred = h - h.mean(-1, keepdim=True)
     inverse_sd = torch.rsqrt(centred[0].square().mean(-1, keepdim=True) + NORM_EPS)
-    value = centred[0] * inverse_sd
-    tangents = (centred[1:] - value * (value * centred[1:]).mean(-1, keepdim=True)) * inverse_sd
-    return torch.cat((value.unsqueeze(0), tangents))
+    value, tangents = centred[0] * inverse_sd, centred[1:]
+    along = torch.linalg.vecdot(tangents, value).unsqueeze(-1) / h.shape[-1]
+    out = torch.empty(h.shape, dtype=dtype, device=h.device)
+    out[0] = value * scale
+    out[1:] = tangents.addcmul_(value, along, value=-1).mul_(inverse_sd * scale)
+    return out
 
 
-def gate_tangents(a: Tensor, b: Tensor) -> Tensor:
-    """``silu(a) b`` of row 0 and its derivative along the other rows."""
-    sigmoid = a[0].sigmoid()
-    gate = a[0] * sigmoid
-    slope = sigmoid * (1 + a[0] * (1 - sigmoid))
-    return torch.cat(((gate * b[0]).unsqueeze(0), slope * b[0] * a[1:] + gate * b[1:]))
+def gate_tangents(a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
+    """``silu(a) b`` of row 0 and its derivative along the other rows; what all tangents share is made in `dtype`."""
+    value, other = a[0].to(dtype), b[0].to(dtype)
+    sigmoid = value.sigmoid()
+    gate = value * sigmoid
+    slope = sigmoid * (1 + value - gate) * other
+    out = torch.empty(a.shape, dtype=a.dtype, device=a.device)
+    out[0] = gate * other
+    torch.mul(a[1:], slope.to(a.dtype), out=out[1:])
+    out[1:].addcmul_(b[1:], gate.to(b.dtype))
+    return out
