@@ -107,7 +107,7 @@ def test_the_wheel_carries_the_licence(wheel: Path, metadata: email.message.Mess
 
 def test_supported_pythons_and_extras(metadata: email.message.Message) -> None:
     assert metadata["Requires-Python"] == ">=3.10"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"lab", "test", "training"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"lab", "published", "test", "training"}
     assert metadata["Description-Content-Type"] == "text/markdown"
 
 
