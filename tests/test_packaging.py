@@ -24,7 +24,12 @@ PACKAGE = ROOT / "audioic_widget"
 BUNDLE = {f"audioic_widget/widget/static/widget.{ending}" for ending in ("js", "css")}
 
 # Where in the package what an extra installs may be imported.
-EXTRAS = {"/training/": "training", "/codec/music2latent.py": "published", "/model/published.py": "published"}
+EXTRAS = {
+    "/training/": "training",
+    "/codec/music2latent.py": "published",
+    "/model/published.py": "published",
+    "/formats/arrays.py": "xarray",
+}
 
 
 def build(target: str, source: Path, folder: Path, **environment: str) -> Path:
@@ -110,7 +115,7 @@ def test_the_wheel_carries_the_licence(wheel: Path, metadata: email.message.Mess
 
 def test_supported_pythons_and_extras(metadata: email.message.Message) -> None:
     assert metadata["Requires-Python"] == ">=3.10"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"lab", "published", "test", "training"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"lab", "published", "test", "training", "xarray"}
     assert metadata["Description-Content-Type"] == "text/markdown"
 
 
@@ -141,7 +146,7 @@ def test_the_package_imports_only_what_it_requires(metadata: email.message.Messa
     for path in sources(PACKAGE, ".py"):
         allowed = required.union(*(extras[extra] for place, extra in EXTRAS.items() if place in path))
         for top in imported(ROOT / path) - set(sys.stdlib_module_names) - {"audioic_widget"}:
-            assert {owner.lower() for owner in owners[top]} & allowed, f"{path} imports {top}"
+            assert {owner.lower().replace("_", "-") for owner in owners[top]} & allowed, f"{path} imports {top}"
 
 
 def imported(path: Path) -> set[str]:
