@@ -25,6 +25,7 @@ BUNDLE = {f"audioic_widget/widget/static/widget.{ending}" for ending in ("js", "
 
 # Where in the package what an extra installs may be imported.
 EXTRAS = {
+    "/corpus/__main__.py": "cluster",
     "/training/": "training",
     "/codec/music2latent.py": "published",
     "/model/published.py": "published",
@@ -115,7 +116,7 @@ def test_the_wheel_carries_the_licence(wheel: Path, metadata: email.message.Mess
 
 def test_supported_pythons_and_extras(metadata: email.message.Message) -> None:
     assert metadata["Requires-Python"] == ">=3.10"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"lab", "published", "test", "training", "xarray"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"cluster", "lab", "published", "test", "training", "xarray"}
     assert metadata["Description-Content-Type"] == "text/markdown"
 
 
