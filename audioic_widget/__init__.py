@@ -26,6 +26,7 @@ from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
 
 if TYPE_CHECKING:
+    from audioic_widget.corpus import ICDataset, compute_corpus
     from audioic_widget.widget import AudioICWidget
 
 __version__ = version("audioic-widget")
@@ -37,6 +38,7 @@ __all__ = [
     "Cancelled",
     "CheckpointError",
     "DeviceError",
+    "ICDataset",
     "ICModel",
     "ICResult",
     "ICSettings",
@@ -46,6 +48,7 @@ __all__ = [
     "Recording",
     "SettingsError",
     "SilenceWarning",
+    "compute_corpus",
     "compute_ic",
     "compute_ic_from_latents",
     "example",
@@ -60,4 +63,8 @@ def __getattr__(name: str) -> Any:
         from audioic_widget.widget import AudioICWidget
 
         return AudioICWidget
+    if name in ("ICDataset", "compute_corpus"):
+        from audioic_widget import corpus
+
+        return getattr(corpus, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

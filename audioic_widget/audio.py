@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -20,6 +22,9 @@ from audioic_widget.frames import FRAME_SAMPLES, SAMPLE_RATE, FrameGrid
 
 BLOCK = 1 << 18
 """Samples a channel read and resampled at a time: memory holds the mono result and little else."""
+
+IN_MEMORY = 1 << 26
+"""Samples held in memory, 25 minutes: a longer recording lies in a temporary file, read where it is needed."""
 
 SILENCE_BELOW_PEAK = 60.0
 """Decibels below the loudest moment under which leading and trailing sound counts as silence."""
@@ -176,25 +181,54 @@ def _recording(name: str, blocks: Iterable[NDArray[Any]], rate: int) -> Recordin
     """The recording of `blocks` ``(n, channels)`` at `rate`."""
     if not 1_000 <= rate <= 1_000_000:
         raise AudioError(f"{name} has {rate} samples a second: rates from 1 kHz to 1 MHz can be used.")
-    resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
-    pieces: list[NDArray[np.float32]] = []
-    for block in blocks:
-        with np.errstate(invalid="ignore"):  # +inf and -inf in two channels; found out below
-            mono = block.mean(axis=1, dtype=np.float32)
-        if not np.isfinite(mono).all():
-            raise AudioError(f"{name} holds NaN or infinite samples: repair it, or set them to zero.")
-        pieces.append(mono if resampler is None else resampler.resample_chunk(mono))
-    if not pieces:
+    samples = _joined(name, _mono(name, blocks, rate))
+    if not len(samples):
         raise AudioError(f"{name} holds no samples.")
-    if resampler is not None:
-        pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-    samples = np.concatenate(pieces)
     if len(samples) < 2 * FRAME_SAMPLES:
         seconds = 2 * FRAME_SAMPLES / SAMPLE_RATE
         raise AudioError(
             f"{name} is too short, {len(samples) / SAMPLE_RATE:.3f} s: two frames, {seconds:.3f} s, are the least."
         )
     return Recording(name, samples, rate)
+
+
+def _mono(name: str, blocks: Iterable[NDArray[Any]], rate: int) -> Iterator[NDArray[np.float32]]:
+    """The mean of all channels, resampled piece by piece."""
+    resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
+    for block in blocks:
+        with np.errstate(invalid="ignore"):  # +inf and -inf in two channels; found out below
+            mono = block.mean(axis=1, dtype=np.float32)
+        if not np.isfinite(mono).all():
+            raise AudioError(f"{name} holds NaN or infinite samples: repair it, or set them to zero.")
+        yield mono if resampler is None else resampler.resample_chunk(mono)
+    if resampler is not None:
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _joined(name: str, pieces: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """All `pieces` as one array, in a temporary file from `IN_MEMORY` samples on."""
+    held: list[NDArray[np.float32]] = []
+    total = 0
+    with ExitStack() as stack:
+        file: IO[bytes] | None = None
+        for piece in pieces:
+            total += len(piece)
+            held.append(piece)
+            if total > IN_MEMORY:
+                try:
+                    file = file or stack.enter_context(tempfile.TemporaryFile())
+                    file.writelines(each.data for each in held)
+                    file.flush()
+                except OSError as error:
+                    raise AudioError(
+                        f"{name} is long and needs room for {total * 4 / 1e9:.1f} GB or more in {tempfile.gettempdir()} "
+                        f"({error.strerror}): make room, or set TMPDIR."
+                    ) from error
+                held.clear()
+        if file is not None:
+            # Copy on write: nothing is written, but the array may be handed to what asks for a writable one.
+            return np.asarray(np.memmap(file, np.float32, "c"))
+    return np.concatenate(held) if held else np.zeros(0, np.float32)
 
 
 def sounding_range(recording: Recording, audio_type: str = "music") -> tuple[int, int]:
@@ -216,15 +250,21 @@ def sounding_range(recording: Recording, audio_type: str = "music") -> tuple[int
 
 def _loud(samples: NDArray[np.float32]) -> tuple[int, int] | None:
     """Samples ``(first, stop)`` within `SILENCE_BELOW_PEAK` of the loudest `SILENCE_SAMPLES`."""
-    starts = np.arange(0, len(samples), SILENCE_SAMPLES)
-    counts = np.minimum(len(samples) - starts, SILENCE_SAMPLES)
-    # Power around the mean of each piece: an offset is no sound. In double precision: float32 loses what is 60 dB below.
-    mean = np.add.reduceat(samples, starts, dtype=np.float64) / counts
-    power = np.add.reduceat(np.square(samples, dtype=np.float64), starts) / counts - mean**2
+    power = np.concatenate([_power(samples[start : start + BLOCK]) for start in range(0, len(samples), BLOCK)])
     if power.max() < SILENT_PEAK**2:
         return None
     loud = np.flatnonzero(power >= power.max() * 10 ** (-SILENCE_BELOW_PEAK / 10))
     return int(loud[0]) * SILENCE_SAMPLES, min((int(loud[-1]) + 1) * SILENCE_SAMPLES, len(samples))
+
+
+def _power(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean power of every `SILENCE_SAMPLES`."""
+    starts = np.arange(0, len(samples), SILENCE_SAMPLES)
+    counts = np.minimum(len(samples) - starts, SILENCE_SAMPLES)
+    # Power around the mean of each piece: an offset is no sound. In double precision: float32 loses what is 60 dB below.
+    mean = np.add.reduceat(samples, starts, dtype=np.float64) / counts
+    power: NDArray[np.float64] = np.add.reduceat(np.square(samples, dtype=np.float64), starts) / counts - mean**2
+    return power
 
 
 def _voiced(samples: NDArray[np.float32]) -> tuple[int, int] | None:

@@ -296,7 +296,12 @@ def describe(encoded: Encoded, model: ICModel, settings: ICSettings) -> dict[str
     recording = encoded.recording
     return {
         "versions": {name: version(name) for name in ("audioic-widget", "torch", "numpy")},
-        "model": {"name": model.name, "sha256": model.digest, "device": str(model.device)},
+        "model": {
+            "name": model.name,
+            "sha256": model.digest,
+            "device": str(model.device),
+            **{key: model.card[key] for key in ("source", "licence") if key in model.card},
+        },
         "settings": settings.to_dict(),
         "precision": precision_on(settings, model.device),
         "audio": {

@@ -218,6 +218,14 @@ class ICResult:
 
         return read_npz(path)
 
+    def resample(
+        self, rate: float, kind: Literal["impulse", "hold", "linear"] = "impulse", unit: Literal["raw", "z"] = "raw"
+    ) -> Floats:
+        """Regressors ``(L, n)`` at `rate` samples a second from the recording's begin; see `regressors.resample`."""
+        from audioic_widget.regressors import resample
+
+        return resample(self, rate, kind, unit)
+
     def plot(self, ax: Axes | None = None, levels: Sequence[float] | None = None) -> Axes | NDArray[np.object_]:
         """Draw the traces with matplotlib; see `audioic_widget.plot.plot_ic`."""
         from audioic_widget.plot import plot_ic

@@ -342,3 +342,31 @@ def test_masked_samples_do_not_pass_as_finite() -> None:
 def test_samples_out_of_range_are_refused_without_a_warning(wrong: np.ndarray) -> None:
     with pytest.raises(AudioError, match="infinite"):
         read_recording(wrong, SAMPLE_RATE)
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_a_long_recording_lies_in_a_file_and_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: int
+) -> None:
+    sound = np.random.default_rng(0).normal(0, 0.1, (700_000, 2))
+    sound[:300_000] = 0
+    soundfile.write(tmp_path / "a.wav", sound, rate, subtype="FLOAT")
+    held = read_recording(tmp_path / "a.wav")
+    monkeypatch.setattr("audioic_widget.audio.IN_MEMORY", 100_000)
+    mapped = read_recording(tmp_path / "a.wav")
+    assert isinstance(held.samples.base, np.ndarray | None)
+    assert isinstance(mapped.samples.base, np.memmap)
+    np.testing.assert_array_equal(mapped.samples, held.samples)
+    assert mapped.checksum == held.checksum
+    assert sounding_range(mapped) == sounding_range(held) != (0, held.grid.n_frames)
+
+
+def test_no_room_for_a_long_recording_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    soundfile.write(tmp_path / "a.wav", np.full(200_000, 0.1), 44_100)
+    monkeypatch.setattr("audioic_widget.audio.IN_MEMORY", 100_000)
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with pytest.raises(AudioError, match=r"a\.wav is long and needs room .+No space left.+TMPDIR\.$"):
+        read_recording(tmp_path / "a.wav")

@@ -19,6 +19,7 @@ from hypothesis.extra import numpy as arrays
 
 from audioic_widget.errors import AudioError, OutputError
 from audioic_widget.formats import read_csv, read_npz, replacing, write_csv, write_npz
+from audioic_widget.formats.files import sidecar
 from audioic_widget.frames import FrameGrid
 from audioic_widget.result import ICResult
 
@@ -71,7 +72,7 @@ def test_a_csv_reads_back_exactly(tmp_path_factory: pytest.TempPathFactory, give
     np.testing.assert_array_equal(read.noise_levels, given_result.noise_levels)
     np.testing.assert_array_equal(read.ic, given_result.ic)
     assert np.isnan(read.stderr).all()
-    assert read.provenance == {"source": "a.csv"}
+    assert read.provenance == given_result.provenance
 
 
 @given(given_result=results())
@@ -133,7 +134,15 @@ def test_a_full_disk_keeps_the_older_file(tmp_path: Path, write: Write) -> None:
     with room_for(1_000), pytest.raises(OutputError):
         write(result(frames=2_000, seed=1), path)
     assert path.read_bytes() == older
-    assert list(tmp_path.iterdir()) == [path]
+    assert set(tmp_path.iterdir()) <= {path, sidecar(path)}
+
+
+def test_provenance_beside_a_csv_is_taken_only_if_it_belongs_to_it(tmp_path: Path) -> None:
+    write_csv(result(), tmp_path / "a.csv")
+    assert read_csv(tmp_path / "a.csv").provenance == PROVENANCE
+    with (tmp_path / "a.csv").open("a") as file:
+        file.write("9.0,1,2\n")
+    assert read_csv(tmp_path / "a.csv").provenance == {"source": "a.csv"}
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])

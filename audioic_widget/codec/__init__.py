@@ -1,4 +1,4 @@
-"""Codecs: recordings to latents on the file's frame grid, and back to something that can be heard."""
+"""Codecs: recordings to latents on the file's frame grid."""
 
 from __future__ import annotations
 
@@ -26,8 +26,4 @@ class Codec(Protocol):
         `samples` is the whole file, mono at 44.1 kHz. Works in pieces of bounded memory and calls `check`
         between them, which may raise to end the work.
         """
-        ...
-
-    def decode(self, latents: Tensor, noise_level: float = 0.0) -> Tensor:
-        """What `latents` ``(frames, latent_dim)``, noised to `noise_level`, stand for: a spectrogram."""
         ...

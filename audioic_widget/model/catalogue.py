@@ -18,6 +18,7 @@ from audioic_widget.errors import DeviceError, ModelError
 from audioic_widget.model.backbone import Backbone
 from audioic_widget.model.checkpoint import read_checkpoint
 from audioic_widget.model.head import Head
+from audioic_widget.model.published import SOURCES, convert_files, find_published
 
 _EMBEDDED = {"mini": Path(__file__).parent / "weights" / "mini.safetensors"}
 
@@ -73,16 +74,24 @@ class ICModel:
         return contexts
 
 
-def load_model(name_or_path: str | os.PathLike[str] | ICModel, device: str | torch.device = "auto") -> ICModel:
+def load_model(
+    name_or_path: str | os.PathLike[str] | ICModel,
+    device: str | torch.device = "auto",
+    *,
+    codec: str | os.PathLike[str] | None = None,
+) -> ICModel:
     """Load a model by name or from disk.
 
     Parameters
     ----------
     name_or_path : str, path or ICModel
-        "mini" (embedded), a ``.safetensors`` file with its card beside it, a folder that holds one such
-        file, or a flow in the published ``.pt`` format. A loaded model is returned as it is.
+        "mini" (embedded), "pa-audioic" (published; fetched on first use and kept), a ``.safetensors`` file
+        with its card beside it, a folder that holds one such file, or a flow in the published ``.pt``
+        format. A loaded model is returned as it is.
     device : str or torch.device
         "auto" (CUDA, else Apple MPS where it computes correctly, else CPU) or any torch device.
+    codec : path, optional
+        The codec's ``.pt`` file, for a flow in the published format.
 
     Returns
     -------
@@ -92,7 +101,7 @@ def load_model(name_or_path: str | os.PathLike[str] | ICModel, device: str | tor
     Raises
     ------
     ModelError
-        If the name is unknown.
+        If the name is unknown, or the model is not here and cannot be fetched.
     CheckpointError
         If the file is damaged, foreign, or would have to run code to load.
     DeviceError
@@ -106,6 +115,8 @@ def load_model(name_or_path: str | os.PathLike[str] | ICModel, device: str | tor
     if isinstance(name_or_path, ICModel):
         return name_or_path
     path = _find(name_or_path)
+    if codec is not None:
+        path = _with_codec(path, Path(codec).expanduser())
     return _load(path, path.stat().st_mtime_ns, str(device))
 
 
@@ -137,6 +148,8 @@ def _load(path: Path, modified: int, device: str) -> ICModel:
 def _find(name_or_path: str | os.PathLike[str]) -> Path:
     if name_or_path in _EMBEDDED:
         return _EMBEDDED[str(name_or_path)]
+    if name_or_path in SOURCES:
+        return find_published(str(name_or_path))
     try:
         path = Path(name_or_path).expanduser()
         path.stat()
@@ -151,8 +164,22 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
         return files[0]
     if path is not None and path.is_file():
         return path
-    names = ", ".join(f'"{name}"' for name in _EMBEDDED)
+    names = ", ".join(f'"{name}"' for name in (*_EMBEDDED, *SOURCES))
     raise ModelError(f'There is no model "{name_or_path}": use {names}, or the path of a model file or folder.')
+
+
+def _with_codec(flow: Path, codec: Path) -> Path:
+    if flow.suffix == ".safetensors":
+        raise ModelError(f"The model {flow} has a codec of its own: leave codec out.")
+    if not codec.is_file():
+        raise ModelError(f"There is no codec file {codec}: check the path.")
+    return _converted(flow, flow.stat().st_mtime_ns, codec, codec.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _converted(flow: Path, flow_modified: int, codec: Path, codec_modified: int) -> Path:
+    """Hash the two files once; a changed one is another model."""
+    return convert_files(flow, codec)
 
 
 def _checked_device(device: str) -> torch.device:

@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from audioic_widget.codec import Codec
 from audioic_widget.codec.mini import MiniCodec
+from audioic_widget.codec.music2latent import Music2Latent
 from audioic_widget.errors import AudioICError, CheckpointError
-from audioic_widget.model.backbone import Backbone
+from audioic_widget.model.backbone import HEAD_DIM, Backbone
 from audioic_widget.model.head import Head
 
 FORMAT = "audioic-1"
@@ -84,6 +85,20 @@ class Checkpoint:
     context_frames: int
     digest: str
 
+    @property
+    def architecture(self) -> dict[str, int]:
+        """The "architecture" entry of the model's card."""
+        blocks = self.backbone.blocks
+        heads = self.backbone.state_dict()["blocks.0.attention.to_q.weight"].shape[0] // HEAD_DIM
+        return {
+            "dim": self.backbone.project_in.out_features,
+            "depth": len(blocks),
+            "heads": heads,
+            "head_depth": len(self.head.blocks),
+            "latent_dim": self.head.latent_dim,
+            "context_frames": self.context_frames,
+        }
+
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a ``.safetensors`` file with its JSON card beside it, or a published ``.pt`` file.
@@ -125,7 +140,9 @@ def _read_own(path: Path, digest: str) -> Checkpoint:
         _refuse_sizes(path, dim, depth, heads, int(shape["head_depth"]), latent_dim, context_frames)
         backbone = Backbone(dim, depth, heads, latent_dim)
         head = Head(dim, int(shape["head_depth"]), latent_dim)
-        codec = MiniCodec.from_config(card["codec"])
+        described = card["codec"]
+        published = described.get("type") == "music2latent"
+        codec = Music2Latent.from_config(described) if published else MiniCodec.from_config(described)
     except AudioICError:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
@@ -133,12 +150,12 @@ def _read_own(path: Path, digest: str) -> Checkpoint:
     parts: dict[str, nn.Module] = {"backbone": backbone, "head": head, "codec": codec}
     _refuse_others(path, tensors, parts)
     for prefix, module in parts.items():
-        _fill(path, module, {n.removeprefix(f"{prefix}."): v for n, v in tensors.items() if n.startswith(f"{prefix}.")})
+        fill(path, module, {n.removeprefix(f"{prefix}."): v for n, v in tensors.items() if n.startswith(f"{prefix}.")})
     return Checkpoint(backbone, head, codec, card, context_frames, digest)
 
 
 def _read_published(path: Path, digest: str) -> Checkpoint:
-    content = _load_tensors(path)
+    content = load_tensors(path)
     if not isinstance(content, dict) or content.get("model_type") != PUBLISHED_TYPE:
         found = content.get("model_type") if isinstance(content, dict) else type(content).__name__
         raise CheckpointError(f'{path} is not a flow of type "{PUBLISHED_TYPE}" but {found!r}: choose another file.')
@@ -161,13 +178,14 @@ def _read_published(path: Path, digest: str) -> Checkpoint:
     head_depth = 1 + max((int(number[1]) for number in numbers if number), default=-1)
     _refuse_sizes(path, dim, depth, heads, head_depth, latent_dim, context_frames)
     backbone, head = Backbone(dim, depth, heads, latent_dim), Head(dim, head_depth, latent_dim)
-    _fill(path, backbone, backbone_state)
-    _fill(path, head, head_state)
+    fill(path, backbone, backbone_state)
+    fill(path, head, head_state)
     card = {"name": path.stem, "format": PUBLISHED_TYPE, "licence": "CC BY-NC 4.0"}
     return Checkpoint(backbone, head, None, card, context_frames, digest)
 
 
-def _load_tensors(path: Path) -> Any:
+def load_tensors(path: Path) -> Any:
+    """What a PyTorch file holds, nothing executed; a `CheckpointError` for what is damaged or would need code."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -253,7 +271,7 @@ def _refuse_others(path: Path, tensors: Mapping[str, Tensor], parts: Mapping[str
             raise CheckpointError(f"{path} holds an unknown tensor, {name}: it belongs to another kind of model.")
 
 
-def _fill(path: Path, module: nn.Module, state: Mapping[str, Tensor]) -> None:
+def fill(path: Path, module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Load `state` into `module`: every tensor there, none too many, all of the right shape and finite."""
     expected = module.state_dict()
     kind = type(module).__name__.lower()

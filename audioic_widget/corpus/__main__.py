@@ -1,0 +1,150 @@
+"""``audioic corpus SOURCE... --output DATASET``: IC of many files as Parquet; run again, it goes on where it ended."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from audioic_widget.errors import AudioICError, ModelError, SettingsError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0, or 2 after an error of the package's own or if a file has no result, or 130 if interrupted."""
+    options = parser().parse_args(arguments)
+    try:
+        return run(options)
+    except AudioICError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: what is done is kept, and the same command goes on.", file=sys.stderr)
+        return 130
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what `options` ask for; the exit status."""
+    # Torch is slow to import: help and mistakes do not wait for it.
+    from audioic_widget.corpus.dataset import ICDataset
+    from audioic_widget.corpus.run import compute_corpus
+    from audioic_widget.corpus.sources import find_items
+    from audioic_widget.settings import ICSettings
+
+    names = ("preset", "noise_levels", "noising", "monte_carlo_samples", "n_steps", "n_probes", "audio_type", "seed")
+    fields = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    settings = ICSettings(**fields)
+    items = find_items(options.sources)
+    if options.dry_run:
+        print(estimate(items, options.model, options.device, settings))
+        return 0
+    dataset = Path(options.output) / "dataset.json"
+    done = ICDataset(options.output).done() if dataset.is_file() else set()
+    number, count = options.shard
+    total = sum(item.id not in done for item in items[number - 1 :: count])
+    failures = 0
+    with ExitStack() as stack:
+        executor = stack.enter_context(dask_executor(options.scheduler)) if options.scheduler else None
+        bar = stack.enter_context(tqdm(total=total, unit="file", delay=1, leave=False))
+
+        def show(rows: list[dict[str, Any]]) -> None:
+            nonlocal failures
+            failures += sum(row["status"] != "ok" for row in rows)
+            bar.set_postfix(failures=failures, refresh=False)
+            bar.update(len(rows))
+
+        compute_corpus(
+            items,
+            options.output,
+            model=options.model,
+            device=options.device,
+            settings=settings,
+            workers=options.workers,
+            threads=options.threads,
+            executor=executor,
+            shard=options.shard,
+            shard_files=options.shard_files,
+            on_shard=show,
+        )
+    print(f"{total} files computed, {failures} without a result, {len(done)} were there -> {options.output}")
+    return 2 if failures else 0
+
+
+def dask_executor(address: str) -> Any:
+    """The executor of the Dask cluster at `address`."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ModelError(
+            'A Dask cluster needs the package distributed: install it with pip install "audioic-widget[cluster]".'
+        ) from error
+    try:
+        return Client(address, timeout=30).get_executor(retries=2)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"There is no Dask scheduler at {address}: check the address and that it runs.") from error
+
+
+def estimate(items: Sequence[Any], model: str, device: str, settings: Any) -> str:
+    """Hours of audio, time on one worker and size of the dataset, by a trial on 20 s of noise."""
+    import numpy as np
+    import soundfile
+
+    from audioic_widget.frames import FRAME_PERIOD
+    from audioic_widget.ic import compute_ic
+
+    seconds, unreadable = 0.0, 0
+    for item in items:
+        try:
+            whole = soundfile.info(item.path).duration
+            seconds += max(min(item.end or whole, whole) - (item.start or 0.0), 0.0)
+        except (soundfile.LibsndfileError, OSError):
+            unreadable += 1
+    noise = np.random.default_rng(0).normal(0, 0.1, 20 * 44_100)
+    begin = time.perf_counter()
+    compute_ic(noise, sample_rate=44_100, model=model, device=device, settings=settings)
+    rate = 20 / (time.perf_counter() - begin)
+    size = seconds / FRAME_PERIOD * len(settings.noise_levels) * 10 / 1e6
+    return (
+        f"{len(items)} files, {unreadable} unreadable, {seconds / 3600:.2f} h of audio: about {seconds / rate / 3600:.2f} h "
+        f"on one worker like this one, {size:.1f} MB."
+    )
+
+
+def shard(text: str) -> tuple[int, int]:
+    """``i/n`` as two numbers."""
+    number, count = (int(word) for word in text.split("/"))
+    return number, count
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; what is not given is the library's default."""
+    command = argparse.ArgumentParser("audioic corpus", description=__doc__)
+    add = command.add_argument
+    add("sources", nargs="+", help="files, folders, globs, or manifests (csv, parquet: path, id, start, end)")
+    add("--output", required=True, help="folder of the dataset")
+    add("--model", default="mini", help="name, folder or file of the model (%(default)s)")
+    add("--device", default="auto", help="auto, cpu, cuda, ... (%(default)s)")
+    add("--workers", type=int, default=0, help="local processes; 0: this one (%(default)s)")
+    add("--threads", type=int, help="of PyTorch in a worker (1 in local processes)")
+    add("--scheduler", help="address of a Dask scheduler to compute on, tcp://host:8786")
+    add("--shard", type=shard, default=(1, 1), help="i/n: this job's share, for arrays of jobs (1/1)")
+    add("--shard-files", type=int, default=100, help="files computed and written together (%(default)s)")
+    add("--dry-run", action="store_true", help="only estimate time and size")
+    add("--preset", help="draft, standard (default), pa-audioic or exact")
+    add("--noise-levels", type=float, nargs="+", help="levels between 0 and 1 (0 0.3 0.6)")
+    add("--noising", help="expectation (default), monte_carlo, flow or average")
+    add("--monte-carlo-samples", type=int, help="draws of monte_carlo and average")
+    add("--n-steps", type=int, help="of the solver")
+    add("--n-probes", type=int, help="of the divergence estimate")
+    add("--audio-type", help="music (default) or voice")
+    add("--seed", type=int, help="of everything drawn (0)")
+    return command
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""Running a corpus: which files are still to be done, in shards, over any executor, whatever dies on the way."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from audioic_widget.corpus.dataset import ICDataset
+from audioic_widget.corpus.shard import FILES, Job, run_shard, write_part
+from audioic_widget.corpus.sources import Item, find_items
+from audioic_widget.errors import AudioICError, OutputError, SettingsError
+from audioic_widget.formats.files import replacing
+from audioic_widget.model.catalogue import load_model
+from audioic_widget.settings import ICSettings
+
+SHARD_FILES = 100
+"""Files of a shard: few enough to lose, enough that parts are not too small."""
+
+Rows = list[dict[str, Any]]
+
+
+def compute_corpus(
+    sources: Sequence[str | os.PathLike[str] | Item],
+    output: str | os.PathLike[str],
+    *,
+    model: str = "mini",
+    device: str = "auto",
+    settings: ICSettings | None = None,
+    workers: int = 0,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    shard: tuple[int, int] = (1, 1),
+    shard_files: int = SHARD_FILES,
+    on_shard: Callable[[Rows], None] | None = None,
+    **fields: Any,
+) -> ICDataset:
+    """IC of many files as a dataset on disk; called again, it goes on where it ended.
+
+    Parameters
+    ----------
+    sources : sequence
+        See `find_items`; or `Item` objects.
+    output : path
+        Folder of the dataset; made if missing.
+    model, device : str
+        See `load_model`; a path must be seen by all workers.
+    settings : ICSettings, optional
+    workers : int
+        Local processes; 0 computes in this one.
+    threads : int, optional
+        Of PyTorch in every worker; 1 in local processes if not given.
+    executor : Executor, optional
+        In place of local processes: Dask's ``client.get_executor()``, submitit's, any other of `concurrent.futures`.
+    shard : (int, int)
+        ``(i, n)``: every n-th file from the i-th on, i from 1; for arrays of jobs that write one dataset.
+    shard_files : int
+        Files computed and written together: what a killed worker costs at most.
+    on_shard : callable, optional
+        Receives the rows of the table of files of every finished shard.
+    **fields
+        Fields of `ICSettings`, on top of `settings`.
+
+    Returns
+    -------
+    ICDataset
+
+    Raises
+    ------
+    SettingsError
+        If the dataset was computed with other settings or another model, or an argument is out of range.
+    AudioICError
+        For sources, model, device or output that cannot be used. A single bad file is no error but a row.
+    """
+    settings = (settings or ICSettings()).replace(**fields)
+    number, count = shard
+    if not 1 <= number <= count:
+        raise SettingsError(f"The shard must be i/n with 1 <= i <= n, not {number}/{count}.")
+    if workers < 0 or shard_files < 1:
+        raise SettingsError("workers must be 0 or more and shard_files 1 or more.")
+    given = [source for source in sources if isinstance(source, Item)]
+    items = given + find_items([source for source in sources if not isinstance(source, Item)])
+    prepare(Path(output), model, settings)
+    done = ICDataset(output).done()
+    todo = [item for item in items[number - 1 :: count] if item.id not in done]
+    if threads is None and workers:
+        threads = 1
+    job = Job(os.fspath(Path(output).absolute()), settings, model, device, threads)
+    shards = [todo[start : start + shard_files] for start in range(0, len(todo), shard_files)]
+    if executor is None and not workers:
+        finished: Iterator[Rows] = (run_shard(each, job) for each in shards)
+    else:
+        finished = run_shards(shards, job, _opener(workers, executor))
+    for rows in finished:
+        if on_shard is not None:
+            on_shard(rows)
+    return ICDataset(output)
+
+
+def run_shards(
+    shards: Sequence[Sequence[Item]], job: Job, opened: Callable[[], AbstractContextManager[Executor]]
+) -> Iterator[Rows]:
+    """Run all `shards`; the rows of each as it is done.
+
+    What a dying worker took with it is run again, together as long as something gets done, then file by file; a file
+    whose worker dies even then is a row. An `AudioICError` is nobody's death and ends the run.
+    """
+    waiting, alone = [list(shard) for shard in shards], False
+    while waiting:
+        failed = []
+        for batch in [[shard] for shard in waiting] if alone else [waiting]:
+            with opened() as pool:
+                futures = {_submit(pool, shard, job): shard for shard in batch}
+                try:
+                    for future in as_completed(futures):
+                        try:
+                            rows = future.result()
+                        except AudioICError:
+                            raise
+                        except Exception as error:  # the worker's death, by whatever name its executor calls it
+                            if alone:
+                                yield _died(futures[future], error, job)
+                            else:
+                                failed.append(futures[future])
+                        else:
+                            yield rows
+                except BaseException:
+                    for future in futures:
+                        future.cancel()
+                    raise
+        alone = len(failed) == len(waiting)
+        waiting = [[item] for shard in failed for item in shard] if alone else failed
+
+
+def prepare(output: Path, model: str, settings: ICSettings) -> None:
+    """Make the dataset's folders and description, or check that it is the one asked for."""
+    loaded = load_model(model, "cpu")
+    wanted = {
+        "format": "audioic-corpus-1",
+        "version": version("audioic-widget"),
+        "model": {"name": loaded.name, "sha256": loaded.digest},
+        "settings": json.loads(json.dumps(settings.to_dict())),
+    }
+    path = output / "dataset.json"
+    try:
+        for folder in ("values", "files"):
+            (output / folder).mkdir(parents=True, exist_ok=True)
+        there = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{output} cannot be used as a dataset ({error}): choose another folder.") from error
+    if there is None:
+        with replacing(path) as file:
+            file.write(json.dumps(wanted, indent=2, sort_keys=True).encode())
+        return
+    if not isinstance(there, dict):
+        raise OutputError(f"{path} does not describe a dataset: choose another folder.")
+    if there.get("model") != wanted["model"]:
+        raise SettingsError(f"{output} was computed with another model, {there.get('model')}: choose another folder.")
+    older, newer = there.get("settings", {}), settings.to_dict()
+    changed = [name for name in wanted["settings"] if older.get(name) != wanted["settings"][name]]
+    if changed:
+        name = changed[0]
+        raise SettingsError(
+            f"{output} was computed with {name}={older.get(name)!r}, not {newer[name]!r}: choose another folder."
+        )
+
+
+def _opener(workers: int, executor: Executor | None) -> Callable[[], AbstractContextManager[Executor]]:
+    if executor is not None:
+        return lambda: nullcontext(executor)
+    return lambda: _pool(workers)
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[Executor]:
+    # Spawned: a forked copy of a process that has used torch may hang.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _submit(pool: Executor, shard: list[Item], job: Job) -> Future[Rows]:
+    try:
+        return pool.submit(run_shard, shard, job)
+    except RuntimeError as error:  # a pool that broke while shards were handed in
+        broken: Future[Rows] = Future()
+        broken.set_exception(error)
+        return broken
+
+
+def _died(items: Sequence[Item], error: Exception, job: Job) -> Rows:
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    rows: Rows = []
+    for item in items:
+        row: dict[str, Any] = dict.fromkeys(FILES.names)
+        row.update(file=item.id, path=item.path, start=item.start, end=item.end, status="error")
+        rows.append({**row, "error": f"The process that computed it died ({reason}).", "seconds": 0.0})
+    write_part(items, rows, [], job)
+    return rows

@@ -1,0 +1,121 @@
+"""Arrays with their names: npz, and xarray with NetCDF."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audioic_widget.errors import AudioError, AudioICError, ModelError
+from audioic_widget.formats.files import PathLike, replacing
+from audioic_widget.result import ICResult
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_ARRAYS = ("time", "noise_levels", "ic", "stderr")
+
+
+def write_npz(result: ICResult, path: PathLike) -> None:
+    """Write values, errors and provenance without loss.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    provenance = json.dumps(result.provenance, sort_keys=True)
+    with replacing(path) as file:
+        np.savez_compressed(file, **{name: getattr(result, name) for name in _ARRAYS}, provenance=np.array(provenance))
+
+
+def read_npz(path: PathLike) -> ICResult:
+    """Read what `write_npz` wrote.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, damaged or something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            provenance = json.loads(str(arrays["provenance"]))
+            return ICResult(**{name: arrays[name] for name in _ARRAYS}, provenance=provenance)
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        RuntimeError,  # zipfile's word for a flag that says "encrypted"
+        AttributeError,
+        AudioICError,
+    ) as error:
+        raise AudioError(f"{path} cannot be read as a saved result: give a file that ICResult.save wrote.") from error
+
+
+def to_xarray(result: ICResult) -> xr.Dataset:
+    """Variables ``ic`` and ``stderr`` (nats) over ``noise_level`` and ``time`` (end of frame, s); provenance as JSON.
+
+    Raises
+    ------
+    ModelError
+        If the package xarray is not installed.
+    """
+    try:
+        import xarray as xr
+    except ImportError as error:
+        raise ModelError(
+            'This needs the package xarray: install it with pip install "audioic-widget[xarray]".'
+        ) from error
+    over, nats = ("noise_level", "time"), {"units": "nat/frame"}
+    return xr.Dataset(
+        {"ic": (over, result.ic, nats), "stderr": (over, result.stderr, nats)},
+        {
+            "noise_level": result.noise_levels,
+            "time": ("time", result.time, {"units": "s", "long_name": "end of frame"}),
+        },
+        {"provenance": json.dumps(result.provenance, sort_keys=True)},
+    )
+
+
+def from_xarray(dataset: xr.Dataset) -> ICResult:
+    """The result that `to_xarray` made `dataset` of; a `KeyError` or `ValueError` if it is another kind."""
+    ic, stderr = (dataset[name].transpose("noise_level", "time").values for name in ("ic", "stderr"))
+    provenance = json.loads(dataset.attrs["provenance"])
+    return ICResult(dataset["time"].values, dataset["noise_level"].values, ic, stderr, provenance)
+
+
+def write_netcdf(result: ICResult, path: PathLike) -> None:
+    """Write `to_xarray` as NetCDF 3, which everything that reads NetCDF reads.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    content = to_xarray(result).to_netcdf(engine="scipy", format="NETCDF3_64BIT")
+    with replacing(path) as file:
+        file.write(content)
+
+
+def read_netcdf(path: PathLike) -> ICResult:
+    """Read what `write_netcdf` wrote.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, damaged or something else.
+    """
+    import xarray as xr
+
+    try:
+        with xr.open_dataset(path, engine="scipy", decode_times=False) as dataset:
+            return from_xarray(dataset.load())
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AssertionError, AudioICError) as error:
+        raise AudioError(f"{path} cannot be read as a result: give a NetCDF file that write_netcdf wrote.") from error

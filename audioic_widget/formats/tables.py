@@ -1,0 +1,98 @@
+"""Tables with one row a frame: CSV in the published columns, Parquet with errors and provenance."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from audioic_widget.errors import AudioError, AudioICError
+from audioic_widget.formats.files import PathLike, read_beside, replacing, write_beside
+from audioic_widget.result import ICResult
+
+
+def write_csv(result: ICResult, path: PathLike) -> None:
+    """Write ``Time,IC_<level>,...``: one row a frame, ``nan`` where there is no value, digits that read back exactly; provenance in a file beside it.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    table = result.to_dataframe().to_csv(index=False, na_rep="nan", lineterminator="\n")
+    write_beside(path, table.encode(), result.provenance)
+
+
+def read_csv(path: PathLike) -> ICResult:
+    """Read a CSV in the published columns; standard errors, which it does not hold, are NaN.
+
+    Provenance is that of the file beside it, if it belongs to this content.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing or has other columns or values.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+        lines = content.decode("utf-8").splitlines()
+        first, *names = lines[0].split(",")
+        # Python reads numbers exactly, and rows are as long as the header or refused.
+        rows = np.array([[float(value) for value in line.split(",")] for line in lines[1:]])
+        table = rows.reshape(len(lines) - 1, 1 + len(names))
+        levels = [float(name.removeprefix("IC_")) for name in names]
+    except (OSError, ValueError, IndexError) as error:
+        raise AudioError(
+            f"{path} cannot be read as IC values: give a CSV with the columns Time and IC_<level>."
+        ) from error
+    named = first == "Time" and all(name.startswith("IC_") for name in names)
+    if not named or not levels or len(set(levels)) < len(levels) or not all(0 <= level <= 1 for level in levels):
+        raise AudioError(f"{path} has other columns than Time and IC_<level>, each once: give a CSV of IC values.")
+    ic = table[:, 1:].T
+    return ICResult(
+        table[:, 0], levels, ic, np.full(ic.shape, np.nan), read_beside(path, content) or {"source": path.name}
+    )
+
+
+def write_parquet(result: ICResult, path: PathLike) -> None:
+    """Write ``Time``, ``IC_<level>`` and ``SE_<level>`` (standard error) for every level; provenance in the schema.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"Time": result.time}
+    for name, rows in (("IC", result.ic), ("SE", result.stderr)):
+        columns |= {f"{name}_{level}": row for level, row in zip(result.noise_levels.tolist(), rows, strict=True)}
+    note = {"audioic": json.dumps({"provenance": result.provenance, "noise_levels": result.noise_levels.tolist()})}
+    table = pa.table(columns).replace_schema_metadata(note)
+    with replacing(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def read_parquet(path: PathLike) -> ICResult:
+    """Read what `write_parquet` wrote.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, damaged or something else.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with Path(path).open("rb") as file:
+            table = pq.read_table(file)
+        note = json.loads((table.schema.metadata or {})[b"audioic"])
+        levels = [float(level) for level in note["noise_levels"]]
+        ic, stderr = (np.stack([table[f"{name}_{level}"].to_numpy() for level in levels]) for name in ("IC", "SE"))
+        return ICResult(table["Time"].to_numpy(), levels, ic, stderr, note["provenance"])
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException, AudioICError) as error:
+        raise AudioError(f"{path} cannot be read as a result: give a Parquet file that write_parquet wrote.") from error
