@@ -34,7 +34,12 @@ def write_csv(result: ICResult, path: PathLike) -> None:
         If the file cannot be written.
     """
     with replacing(path) as file:
-        file.write(result.to_dataframe().to_csv(index=False, na_rep="nan", lineterminator="\n").encode())
+        file.write(csv_text(result).encode())
+
+
+def csv_text(result: ICResult) -> str:
+    """What `write_csv` writes."""
+    return result.to_dataframe().to_csv(index=False, na_rep="nan", lineterminator="\n")
 
 
 def read_csv(path: PathLike) -> ICResult:

@@ -28,11 +28,24 @@ function empty(frames: number): Curve {
   };
 }
 
+/** Closed-form values in nats to read a level against. */
+export interface Lines {
+  floor: number | null;
+  noKnowledge: number;
+}
+
 export class Curves {
   revision = 0;
+  /** Grows with every change of any value. */
+  version = 0;
   frames = 0;
   levels: number[] = [];
   private byLevel = new Map<number, Curve>();
+  private lines = new Map<number, Lines>();
+
+  line(level: number): Lines | undefined {
+    return this.lines.get(level);
+  }
 
   get(level: number): Curve | undefined {
     return this.byLevel.get(level);
@@ -43,6 +56,13 @@ export class Curves {
     if (message.revision < this.revision) return;
     const old = this.frames === message.n_frames ? this.byLevel : new Map<number, Curve>();
     this.revision = message.revision;
+    this.version++;
+    this.lines = new Map(
+      message.levels.map((level, row) => [
+        level,
+        { floor: message.floor[row], noKnowledge: message.no_knowledge[row] },
+      ]),
+    );
     this.frames = message.n_frames;
     this.levels = message.levels;
     this.byLevel = new Map(message.levels.map((level) => [level, old.get(level) ?? empty(this.frames)]));
@@ -54,6 +74,7 @@ export class Curves {
   /** Takes in values; those of an older computation are dropped. */
   put(message: Extract<Answer, { type: "curves" }>, buffers: DataView[]): void {
     if (message.revision < this.revision) return;
+    this.version++;
     const { first, count } = message;
     const [ic, stderr] = [float32(buffers[0]), float32(buffers[1])];
     const states = uint8(buffers[2]);

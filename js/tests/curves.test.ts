@@ -10,7 +10,14 @@ function inside(values: Float32Array | Uint8Array): DataView {
 }
 
 const restart = (revision: number, levels: number[], n_frames = 4) =>
-  ({ type: "restart", revision, levels, n_frames }) as const;
+  ({
+    type: "restart",
+    revision,
+    levels,
+    n_frames,
+    floor: levels.map(() => null),
+    no_knowledge: levels,
+  }) as const;
 
 function put(
   curves: Curves,
