@@ -18,13 +18,16 @@ export interface Part {
 }
 
 /** The row with name, model and status. */
-export function header({ model, send }: { model: Session["model"]; send: Session["send"] }): Part {
+export function header(session: Session): Part {
+  const { model } = session;
   const name = element("strong", { class: "aic-name", "data-testid": "name" });
   const about = element("span", { class: "aic-about" });
   const status = element("span", { class: "aic-status", role: "status", "data-testid": "status" });
   const bar = element("progress", { class: "aic-progress", max: 1, value: 0, "aria-label": "Progress" });
-  const cancel = button("cancel", icon("cross"), "Cancel the computation", () => send({ type: "cancel" }));
-  const again = button("compute", "Compute", "Compute again", () => send({ type: "compute" }));
+  const cancel = button("cancel", icon("cross"), "Cancel the computation", () =>
+    session.send({ type: "cancel" }),
+  );
+  const again = button("compute", "Compute", "Compute again", () => session.send({ type: "compute" }));
   const root = element("div", { class: "aic-header" }, name, about, status, bar, cancel, again);
   const update = () => {
     const [duration, state] = [model.get("duration"), model.get("status")];

@@ -155,6 +155,7 @@ def test_pointer_and_keys_zoom_select_and_read_values(notebook: Notebook) -> Non
     page.mouse.move(at(0.35), y)
     page.mouse.move(at(0.5), y)
     page.mouse.up()
+    page.wait_for_timeout(300)
     start, end = json.loads(notebook.run("print(list(w.selection))"))
     assert (start, end) == (pytest.approx(5.22, abs=0.05), pytest.approx(10.45, abs=0.05))
     frame = int(10.448 * 44_100 // 4096)
