@@ -359,3 +359,34 @@ def test_worker_waits_for_its_work_and_says_if_that_took_too_long() -> None:
     assert worker.wait(20)
     assert not worker.cancel()
     worker.close()
+
+
+def test_what_can_wait_runs_when_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audioic_widget.widget.worker.REST", 0.1)
+    worker, ran = Worker("test"), []
+    done = threading.Event()
+    worker.submit(lambda check: worker.when_idle(lambda check: ran.append("never")))
+    worker.wait(20)
+    worker.submit(lambda check: worker.when_idle(lambda check: (ran.append("later"), done.set())))
+    assert worker.wait(20)
+    assert ran == []
+    assert done.wait(20)
+    assert ran == ["later"]
+    worker.close()
+
+
+def test_many_widgets_leave_no_thread(samples: np.ndarray) -> None:
+    before = set(threading.enumerate())
+    for _ in range(5):
+        opened = [Recorded(samples, sample_rate=44_100, **FAST) for _ in range(4)]
+        opened[0].wait(60)
+        for each in opened:
+            each.close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_the_trace_that_is_saved_is_the_result(widget: Recorded) -> None:
+    assert widget.saved["levels"] == list(LEVELS)
+    assert widget.saved["n_frames"] == widget.n_frames

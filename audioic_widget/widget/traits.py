@@ -105,6 +105,9 @@ class Traits(anywidget.AnyWidget):
     divergence = traitlets.Unicode("").tag(sync=True)
     """Read only: "hutchinson", or "exact", which needs no probes."""
 
+    saved = traitlets.Dict().tag(sync=True)
+    """Read only: a small copy of the traces, drawn where no kernel answers; see `snapshot.saved_traces`."""
+
     @traitlets.validate("view", "selection")
     def _check_span(self, proposal: Mapping[str, Any]) -> tuple[float, float] | None:
         span: tuple[float, float] | None = proposal["value"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from audioic_widget.annotations import Annotations, AnnotationsLike, annotation_ic
 from audioic_widget.audio import Recording
 from audioic_widget.errors import AnnotationError, AudioICError, Cancelled, SettingsError
-from audioic_widget.formats import csv_text
+from audioic_widget.formats import csv_text, replacing
 from audioic_widget.frames import frame_at
 from audioic_widget.ic import Audio
 from audioic_widget.model.catalogue import ICModel
@@ -25,6 +26,7 @@ from audioic_widget.widget import messages
 from audioic_widget.widget.curves import Curves
 from audioic_widget.widget.outgoing import Outgoing
 from audioic_widget.widget.session import Session
+from audioic_widget.widget.snapshot import saved_traces, self_contained_page, still_picture
 from audioic_widget.widget.traits import Traits
 from audioic_widget.widget.worker import Worker
 
@@ -109,6 +111,7 @@ class AudioICWidget(Traits):
         self._curves = Curves()
         self._result: ICResult | None = None
         self._failure: Exception | None = None
+        self._still: Any = None
         shown.setdefault("visible_levels", list(self._settings.noise_levels))
         super().__init__(
             name=_name_of(audio),
@@ -184,6 +187,20 @@ class AudioICWidget(Traits):
         """Draw the traces with matplotlib, when they are complete; see `ICResult.plot`."""
         return self.wait().plot(ax=ax)
 
+    def export_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the widget as one page that opens from disk: traces to zoom and read, without sound and kernel.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        self.wait()
+        traits = {name: getattr(self, name) for name in Traits.class_own_traits(sync=True) if not name.startswith("_")}
+        page = self_contained_page(traits, self.name, str(self._esm), str(self._css))
+        with replacing(path) as file:
+            file.write(page.encode())
+
     def annotation_ic(self) -> pd.DataFrame:
         """Mean and highest IC inside every annotation, for every noise level; see `annotations.annotation_ic`.
 
@@ -195,6 +212,38 @@ class AudioICWidget(Traits):
         if self.annotations is None:
             raise AnnotationError("There are no annotations: set widget.annotations first.")
         return annotation_ic(self.wait(), self.annotations)
+
+    # In a notebook ---------------------------------------------------------------------------------------------
+
+    def _ipython_display_(self) -> None:
+        """Show the widget, and under it a still picture that only pages without a kernel show."""
+        from IPython.display import HTML, display
+
+        bundle = None if self.comm is None else self._repr_mimebundle_()
+        if bundle is None:
+            display({"text/plain": repr(self)}, raw=True)
+            return
+        display(bundle[0], raw=True)
+        with self._lock:
+            self._still = display(HTML(""), display_id=True)
+            if self._result is not None:
+                self._draw_still(self._result)
+
+    def _draw_still(self, result: ICResult) -> None:
+        """Draw the still picture when there is nothing better to do."""
+        still = self._still
+        if still is None:
+            return
+
+        def draw(check: Callable[[], None]) -> None:
+            from IPython.display import HTML
+
+            with contextlib.suppress(Cancelled):
+                picture = HTML(still_picture(result, self.name))
+                check()
+                still.update(picture)
+
+        self._worker.when_idle(draw)
 
     # Parameters ------------------------------------------------------------------------------------------------
 
@@ -280,8 +329,10 @@ class AudioICWidget(Traits):
 
     def _finish(self, result: ICResult) -> None:
         self._result = result
+        self._draw_still(result)
         silent = result.provenance["silent"]
         self._tell(
+            saved=saved_traces(result),
             status="done",
             progress=1.0,
             notice="There is no sound in this recording to compute information content of." if silent else "",

@@ -1,6 +1,6 @@
 // The traces as they are drawn: the twin of audioic_widget/widget/curves.py.
 
-import { type Answer, float32, uint8 } from "./messages";
+import { type Answer, float32, int16, type Saved, uint8 } from "./messages";
 
 export const STALE = 1;
 export const DRAFT = 2;
@@ -8,6 +8,8 @@ export const FINAL = 3;
 export const BELOW_FLOOR = 8;
 
 const STAGE = 7;
+/** What stands for NaN in saved values and in saved errors. */
+const [GAP, UNKNOWN] = [-32_768, 255];
 
 /** Values and standard errors (nats) of one noise level for every frame, and how far each is final. */
 export interface Curve {
@@ -69,6 +71,31 @@ export class Curves {
     for (const { states } of this.byLevel.values()) {
       for (let k = 0; k < states.length; k++) if (states[k]) states[k] = (states[k] & BELOW_FLOOR) | STALE;
     }
+  }
+
+  /** What was saved with the notebook, until a kernel says more. */
+  load(saved: Saved): void {
+    if (this.revision > 0) return;
+    this.version++;
+    this.frames = saved.n_frames;
+    this.levels = saved.levels;
+    this.lines = new Map(
+      saved.levels.map((level, row) => [level, { floor: null, noKnowledge: saved.no_knowledge[row] }]),
+    );
+    const [values, errors] = [int16(saved.values), uint8(saved.errors)];
+    const kept = values.length / Math.max(saved.levels.length, 1);
+    saved.levels.forEach((level, row) => {
+      const curve = empty(this.frames);
+      for (let k = 0; k < this.frames; k++) {
+        const half = (k % saved.group) * 2 >= saved.group ? 1 : 0;
+        const at = row * kept + (saved.group === 1 ? k : 2 * Math.floor(k / saved.group) + half);
+        if (values[at] === GAP) continue;
+        curve.ic[k] = saved.low[row] + values[at] * saved.step[row];
+        if (errors[at] !== UNKNOWN) curve.stderr[k] = errors[at] * saved.error_step[row];
+        curve.states[k] = FINAL;
+      }
+      this.byLevel.set(level, curve);
+    });
   }
 
   /** Takes in values; those of an older computation are dropped. */

@@ -48,7 +48,7 @@ export function footer(session: Session, savePicture: () => void): Part {
     chosen.textContent = span
       ? `${clock(span[0])}–${clock(span[1])}   ${parts.join("   ")}${parts.length ? "   nats" : ""}`
       : "Drag over the plots to select";
-    csv.disabled = model.get("status") !== "done";
+    csv.disabled = model.get("status") !== "done" || session.alone;
     png.disabled = session.waveform === null;
     help.setAttribute("aria-pressed", String(panels.help));
   };

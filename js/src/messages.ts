@@ -62,6 +62,20 @@ export interface Traits {
   device_name: string;
   solver: string;
   divergence: string;
+  saved: Saved | Record<string, never>;
+}
+
+/** A small copy of the traces, as snapshot.py makes it; `group` frames share two values where there were too many. */
+export interface Saved {
+  levels: number[];
+  no_knowledge: number[];
+  n_frames: number;
+  group: number;
+  low: number[];
+  step: number[];
+  error_step: number[];
+  values: DataView;
+  errors: DataView;
 }
 
 /** Copies a buffer of little-endian numbers: it may start at any offset of a larger one. */

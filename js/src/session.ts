@@ -4,7 +4,7 @@ import type { AnyModel } from "@anywidget/types";
 import { Curves } from "./curves";
 import { type Display, Shown } from "./display";
 import { FRAME_PERIOD } from "./frames";
-import { type Answer, float64, int16, type Request, type Traits } from "./messages";
+import { type Answer, float64, int16, type Request, type Saved, type Traits } from "./messages";
 import { Player } from "./player";
 import { Spectrogram } from "./spectrogram";
 import { Timeline } from "./timeline";
@@ -14,6 +14,8 @@ import { Waveform } from "./waveform";
 const REPORT = 0.25;
 /** Milliseconds the span on screen rests before Python is told. */
 const REST = 200;
+/** Milliseconds a kernel is given to answer before the page says that none does. */
+const PATIENCE = 5_000;
 /** Peaks listed. */
 const PEAKS = 10;
 /** Seconds heard before a peak, so that it comes as it came. */
@@ -46,10 +48,13 @@ export class Session {
   readonly panels = { spectrogram: false, peaks: false, clicks: false, help: false };
   /** What to tell the user until the next change, as a sentence. */
   hint = "";
+  /** No kernel has answered: there is no sound and nothing to compute with. */
+  alone = false;
   private listeners = new Set<() => void>();
   private reported = 0;
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
   private peaksOf = "";
+  private answered = () => {};
 
   constructor(
     readonly model: AnyModel<Traits>,
@@ -77,9 +82,23 @@ export class Session {
       clearTimeout(this.viewTimer);
       this.player.close();
     });
+    const saved = model.get("saved");
+    if ("values" in saved) this.curves.load(saved as Saved);
     this.open();
     this.onTrait();
     this.send({ type: "ready" });
+    const silence = setTimeout(() => {
+      this.alone = true;
+      this.hint =
+        "No kernel answers: this is what was saved. To hear it or to change settings, run its cell in a notebook.";
+      this.changed();
+    }, PATIENCE);
+    this.answered = () => {
+      clearTimeout(silence);
+      if (this.alone) this.hint = "";
+      this.alone = false;
+    };
+    signal.addEventListener("abort", () => clearTimeout(silence));
   }
 
   get display(): Display {
@@ -215,6 +234,7 @@ export class Session {
   }
 
   private take(message: Answer, buffers: DataView[]): void {
+    this.answered();
     switch (message.type) {
       case "restart":
         this.curves.restart(message);

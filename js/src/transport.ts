@@ -48,7 +48,8 @@ export function transport(session: Session): Part & { tick: () => void } {
     play.title = sounding ? "Pause (space)" : "Play (space)";
     play.setAttribute("aria-label", play.title);
     play.classList.toggle("aic-buffering", player.state === "buffering");
-    play.disabled = rewind.disabled = session.waveform === null;
+    play.disabled = session.waveform === null || session.alone;
+    rewind.disabled = session.waveform === null;
     loop.setAttribute("aria-pressed", String(model.get("loop")));
     speed.value = String(
       SPEEDS.reduce((a, b) => (Math.abs(b - model.get("speed")) < Math.abs(a - model.get("speed")) ? b : a)),
