@@ -8,8 +8,10 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from audioic_widget.annotations import Annotations, annotation_ic
 from audioic_widget.audio import Recording, read_recording
 from audioic_widget.errors import (
+    AnnotationError,
     AudioError,
     AudioICError,
     Cancelled,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 __version__ = version("audioic-widget")
 
 __all__ = [
+    "AnnotationError",
+    "Annotations",
     "AudioError",
     "AudioICError",
     "AudioICWidget",
@@ -48,6 +52,7 @@ __all__ = [
     "Recording",
     "SettingsError",
     "SilenceWarning",
+    "annotation_ic",
     "compute_corpus",
     "compute_ic",
     "compute_ic_from_latents",

@@ -11,6 +11,10 @@ class AudioError(AudioICError, ValueError):
     """The recording cannot be used: unreadable, empty, too short, not finite, no sample rate."""
 
 
+class AnnotationError(AudioICError, ValueError):
+    """Annotations cannot be used: not a table of times, a file of another kind, a span that ends before it starts."""
+
+
 class SettingsError(AudioICError, ValueError):
     """A setting is outside its range, or two settings exclude each other."""
 

@@ -13,6 +13,7 @@ from audioic_widget.frames import FRAME_PERIOD
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from audioic_widget.result import ICResult
 
@@ -58,15 +59,29 @@ def plot_ic(
     import matplotlib.pyplot as plt
 
     height = 1.2 + 1.3 * len(wanted)
-    figure, lanes = plt.subplots(len(wanted), 1, sharex=True, squeeze=False, figsize=(9, height), layout="constrained")
-    for row, (lane, level) in enumerate(zip(lanes[:, 0], wanted, strict=True)):
+    return _lanes(result, wanted, plt.figure(figsize=(9, height), layout="constrained"))
+
+
+def lanes(result: ICResult) -> Figure:
+    """A figure of all levels that belongs to no window, and may be made in any thread."""
+    from matplotlib.figure import Figure
+
+    wanted = result.noise_levels.tolist()
+    figure = Figure(figsize=(9, 1.2 + 1.3 * len(wanted)), layout="constrained")
+    _lanes(result, wanted, figure)
+    return figure
+
+
+def _lanes(result: ICResult, wanted: Sequence[float], figure: Figure) -> NDArray[np.object_]:
+    axes = figure.subplots(len(wanted), 1, sharex=True, squeeze=False)
+    for row, (lane, level) in enumerate(zip(axes[:, 0], wanted, strict=True)):
         _draw(result, level, lane, COLOURS[row % len(COLOURS)])
         lane.set_title(f"noise level {level:g}", loc="left", fontsize="small")
         lane.spines[["top", "right"]].set_visible(False)
         lane.margins(x=0)
     figure.supylabel("IC (nat/frame)", fontsize="medium")
-    lanes[-1, 0].set_xlabel("Time (s)")
-    return np.asarray(lanes[:, 0], dtype=object)
+    axes[-1, 0].set_xlabel("Time (s)")
+    return np.asarray(axes[:, 0], dtype=object)
 
 
 def _draw(result: ICResult, level: float, ax: Axes, colour: str) -> None:

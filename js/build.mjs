@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { context } from "esbuild";
 
 const outdir = "../audioic_widget/widget/static";
-const limit = 100_000;
+const limit = 120_000;
 
 const build = await context({
   entryPoints: [{ in: "src/index.ts", out: "widget" }],

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_formats import PROVENANCE, result, results
 
 from audioic_widget import formats
-from audioic_widget.errors import AudioError, OutputError, SettingsError
+from audioic_widget.errors import AudioICError, OutputError, SettingsError
 from audioic_widget.formats import Label
 from audioic_widget.frames import FRAME_PERIOD, FrameGrid
 from audioic_widget.result import ICResult
@@ -66,9 +66,9 @@ def test_what_is_something_else_is_refused(read: Callable[[Path], object], conte
         assert read_empty(tmp_path) == []
         return
     (tmp_path / "other").write_bytes(content)
-    with pytest.raises(AudioError, match=r"other cannot be read .+: give .+\.$"):
+    with pytest.raises(AudioICError, match=r"other.* cannot be read .+: give .+\.$"):
         read(tmp_path / "other")
-    with pytest.raises(AudioError):
+    with pytest.raises(AudioICError):
         read(tmp_path / "missing")
 
 
@@ -84,7 +84,7 @@ def test_a_file_cut_short_is_refused(kind: str, tmp_path: Path) -> None:
     whole = (tmp_path / "a").read_bytes()
     for length in range(0, len(whole) - 8, max(len(whole) // 40, 1)):
         (tmp_path / "a").write_bytes(whole[:length])
-        with pytest.raises(AudioError):
+        with pytest.raises(AudioICError):
             read(tmp_path / "a")
 
 

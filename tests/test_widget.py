@@ -228,6 +228,80 @@ def test_messages_of_others_are_refused(content: dict[str, Any]) -> None:
         messages.parse(content)
 
 
+@pytest.mark.parametrize(
+    ("trait", "value", "words"),
+    [
+        ("view", (2.0, 1.0), "start first"),
+        ("selection", (0.0, float("inf")), "start first"),
+        ("visible_levels", [0.9], "not among noise_levels"),
+        ("speed", 3.0, "from 0.25 to 2"),
+        ("volume", -0.1, "from 0 to 1"),
+        ("smoothing", 0, "from 1 to"),
+    ],
+)
+def test_how_it_is_shown_has_its_ranges_too(widget: Recorded, trait: str, value: object, words: str) -> None:
+    before = getattr(widget, trait)
+    with pytest.raises(aw.SettingsError, match=words):
+        setattr(widget, trait, value)
+    assert getattr(widget, trait) == before
+
+
+def test_a_new_level_is_drawn_and_a_hidden_one_stays_hidden(widget: Recorded) -> None:
+    assert widget.visible_levels == list(LEVELS)
+    widget.visible_levels = [0.6]
+    widget.noise_levels = [0.3, 0.6, 0.9]
+    assert widget.visible_levels == [0.6, 0.9]
+    widget.noise_levels = [0.3]
+    assert widget.visible_levels == [0.3]
+
+
+def test_the_way_it_is_shown_can_be_given_at_once_and_changes_no_number(samples: np.ndarray) -> None:
+    shown = {"unit": "zscore", "overlay": True, "smoothing": 5, "view": (0.5, 1.5), "visible_levels": [0.6]}
+    made = Recorded(samples, sample_rate=44_100, **FAST, **shown, annotations=[0.5])
+    expected = aw.compute_ic(samples, sample_rate=44_100, **FAST)
+    np.testing.assert_array_equal(made.wait(60).ic, expected.ic)
+    assert {name: getattr(made, name) for name in shown} == shown
+    made.close()
+    with pytest.raises(aw.AnnotationError):
+        Recorded(samples, sample_rate=44_100, annotations=7)
+
+
+def test_closed_form_lines_come_with_the_curves(widget: Recorded) -> None:
+    content, _ = widget.of_type("restart")[-1]
+    assert content["no_knowledge"] == pytest.approx([68.42, 47.73], abs=0.005)
+    assert content["floor"] == pytest.approx([-18.24, 26.12], abs=0.005)
+    widget.noise_levels = [0.0]
+    widget.wait(60)
+    assert widget.of_type("restart")[-1][0]["floor"] == [None]
+
+
+def test_peaks_table_and_spectrogram_are_sent_when_asked_for(widget: Recorded) -> None:
+    widget.hear(type="peaks", noise_level=0.6, count=3)
+    content, _ = widget.of_type("peaks")[-1]
+    expected = widget.result.peaks(0.6, 3)
+    assert (content["times"], content["values"]) == (expected["time"].tolist(), expected["ic"].tolist())
+    widget.hear(type="table")
+    content, buffers = widget.of_type("table")[-1]
+    assert content["name"] == "array_ic.csv"
+    assert bytes(buffers[0]).decode().splitlines()[0] == "Time,IC_0.3,IC_0.6"
+    widget.hear(type="spectrogram", level=0, first=2, count=10**9)
+    content, buffers = widget.of_type("spectrogram")[-1]
+    assert content["count"] == -(-len(widget._session.recording.samples) // 1024) - 2
+    assert len(buffers[0]) == content["count"] * content["mels"]
+
+
+def test_annotations_are_a_lane_and_a_table(widget: Recorded) -> None:
+    widget.annotations = [(0.5, 1.5, "<b>verse</b>"), (1.5, 2.0)]
+    content, buffers = widget.of_type("annotations")[-1]
+    assert content["labels"] == ["<b>verse</b>", ""]
+    assert np.frombuffer(buffers[0], "<f8").tolist() == [0.5, 1.5]
+    table = widget.annotation_ic()
+    assert table["mean"].iloc[0] == np.nanmean(widget.result.between(0.5, 1.5).ic_at(0.3))
+    widget.annotations = None
+    with pytest.raises(aw.AnnotationError, match="no annotations"):
+        widget.annotation_ic()
+
+
 def test_cancel_ends_the_work_and_compute_starts_it_again(samples: np.ndarray) -> None:
     widget = Recorded(np.tile(samples, 10), sample_rate=44_100, preset="exact", noise_levels=LEVELS)
     widget.cancel()
@@ -285,3 +359,34 @@ def test_worker_waits_for_its_work_and_says_if_that_took_too_long() -> None:
     assert worker.wait(20)
     assert not worker.cancel()
     worker.close()
+
+
+def test_what_can_wait_runs_when_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audioic_widget.widget.worker.REST", 0.1)
+    worker, ran = Worker("test"), []
+    done = threading.Event()
+    worker.submit(lambda check: worker.when_idle(lambda check: ran.append("never")))
+    worker.wait(20)
+    worker.submit(lambda check: worker.when_idle(lambda check: (ran.append("later"), done.set())))
+    assert worker.wait(20)
+    assert ran == []
+    assert done.wait(20)
+    assert ran == ["later"]
+    worker.close()
+
+
+def test_many_widgets_leave_no_thread(samples: np.ndarray) -> None:
+    before = set(threading.enumerate())
+    for _ in range(5):
+        opened = [Recorded(samples, sample_rate=44_100, **FAST) for _ in range(4)]
+        opened[0].wait(60)
+        for each in opened:
+            each.close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_the_trace_that_is_saved_is_the_result(widget: Recorded) -> None:
+    assert widget.saved["levels"] == list(LEVELS)
+    assert widget.saved["n_frames"] == widget.n_frames

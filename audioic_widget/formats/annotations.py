@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from audioic_widget.errors import AudioError, AudioICError, SettingsError
+from audioic_widget.errors import AnnotationError, AudioError, AudioICError, SettingsError
 from audioic_widget.formats.files import PathLike, replacing, write_beside
 from audioic_widget.frames import FRAME_PERIOD, FRAME_SAMPLES, SAMPLE_RATE
 from audioic_widget.result import ICResult
@@ -143,15 +143,30 @@ def read_audacity(path: PathLike) -> list[Label]:
 
     Raises
     ------
-    AudioError
+    AnnotationError
         If the file is missing or something else.
     """
+    advice = "cannot be read as labels: give a label track of Audacity."
     try:
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
-        rows = [(line + "\t").split("\t") for line in lines if line.strip() and not line.startswith("\\")]
-        return [Label(float(row[0]), float(row[1]), row[2]) for row in rows]
-    except (OSError, ValueError, IndexError) as error:
-        raise AudioError(f"{path} cannot be read as labels: give a label track exported from Audacity.") from error
+        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, ValueError) as error:
+        raise AnnotationError(f"{path} {advice}") from error
+    labels = []
+    for number, line in enumerate(lines, 1):
+        # A line that begins with a backslash holds the frequencies of the label above it.
+        if not line.strip() or line.startswith("\\"):
+            continue
+        start, end, text = (line + "\t\t").split("\t")[:3]
+        try:
+            labels.append(Label(_seconds(start), _seconds(end or start), text))
+        except ValueError as error:
+            raise AnnotationError(f"{path}, line {number}, {advice}") from error
+    return labels
+
+
+def _seconds(text: str) -> float:
+    # Audacity writes decimal commas where the system does.
+    return float(text.replace(",", "."))
 
 
 def write_textgrid(
@@ -193,7 +208,7 @@ def read_textgrid(path: PathLike) -> list[Label]:
 
     Raises
     ------
-    AudioError
+    AnnotationError
         If the file is missing or something else.
     """
     try:
@@ -204,7 +219,9 @@ def read_textgrid(path: PathLike) -> list[Label]:
         found = re.findall(pattern, text)
         return [Label(float(low), float(high), name.replace('""', '"')) for low, high, name in found if name]
     except (OSError, ValueError) as error:
-        raise AudioError(f"{path} cannot be read as a TextGrid: give one that Praat saved as a text file.") from error
+        raise AnnotationError(
+            f"{path} cannot be read as a TextGrid: give one that Praat saved as a text file."
+        ) from error
 
 
 def write_sonic_visualiser(result: ICResult, path: PathLike, noise_level: float | None = None) -> None:

@@ -20,8 +20,12 @@ def write_csv(result: ICResult, path: PathLike) -> None:
     OutputError
         If the file cannot be written.
     """
-    table = result.to_dataframe().to_csv(index=False, na_rep="nan", lineterminator="\n")
-    write_beside(path, table.encode(), result.provenance)
+    write_beside(path, csv_text(result).encode(), result.provenance)
+
+
+def csv_text(result: ICResult) -> str:
+    """What `write_csv` writes."""
+    return result.to_dataframe().to_csv(index=False, na_rep="nan", lineterminator="\n")
 
 
 def read_csv(path: PathLike) -> ICResult:

@@ -6,18 +6,28 @@ messages the browser asks for: they are large, and saved nowhere.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from audioic_widget.annotations import Annotations
+from audioic_widget.likelihood.bounds import floor, no_knowledge
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MESSAGE_VALUES = 100_000
 """Values (levels times frames) in one message of curves: under 1 MB."""
 
 MESSAGE_SAMPLES = 500_000
 """Samples, or halves of waveform bins, in one answer: 1 MB."""
+
+MESSAGE_COLUMNS = 4_096
+"""Columns of a spectrogram in one answer: 0.4 MB."""
 
 Message = tuple[dict[str, Any], list[memoryview]]
 
@@ -45,11 +55,25 @@ class WaveformRequest:
 
 
 @dataclass(frozen=True)
-class Visible:
-    """The frames on screen: compute these first."""
+class SpectrogramRequest:
+    """Columns ``first .. first + count - 1`` of a spectrogram level (0 is the finest)."""
 
+    level: int
     first: int
-    stop: int
+    count: int
+
+
+@dataclass(frozen=True)
+class PeaksRequest:
+    """The `count` most surprising moments of a noise level."""
+
+    noise_level: float
+    count: int
+
+
+@dataclass(frozen=True)
+class TableRequest:
+    """The result as CSV."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +86,15 @@ class Compute:
     """Start again after an end."""
 
 
-Request = Ready | AudioRequest | WaveformRequest | Visible | Cancel | Compute
+Request = Ready | AudioRequest | WaveformRequest | SpectrogramRequest | PeaksRequest | TableRequest | Cancel | Compute
 
 _REQUESTS: dict[str, type[Request]] = {
     "ready": Ready,
     "audio": AudioRequest,
     "waveform": WaveformRequest,
-    "visible": Visible,
+    "spectrogram": SpectrogramRequest,
+    "peaks": PeaksRequest,
+    "table": TableRequest,
     "cancel": Cancel,
     "compute": Compute,
 }
@@ -80,21 +106,33 @@ def parse(content: Mapping[str, Any]) -> Request:
     Raises
     ------
     ValueError
-        If it is none, or its numbers are not whole and not negative.
+        If it is none, or a number in it is negative, not finite, or not whole where it counts.
     """
     fields = dict(content)
     kind = _REQUESTS.get(fields.pop("type", ""))
     if kind is None or set(fields) != set(kind.__dataclass_fields__):
         raise ValueError(f"Not a message of this widget: {dict(content)!r}.")
     for name, value in fields.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ValueError(f"{name} must be a whole number of 0 or more, not {value!r}.")
+        allowed = (int, float) if name == "noise_level" else int
+        if isinstance(value, bool) or not isinstance(value, allowed) or not 0 <= value < math.inf:
+            raise ValueError(f"{name} must be a number of 0 or more, not {value!r}.")
     return kind(**fields)
 
 
 def restart(revision: int, levels: Sequence[float], n_frames: int) -> Message:
-    """A computation begins: curves of other levels are dropped, those of these levels are out of date."""
-    return {"type": "restart", "revision": revision, "levels": list(levels), "n_frames": n_frames}, []
+    """A computation begins: curves of other levels are dropped, those of these levels are out of date.
+
+    With every level come the closed-form lines to read it against, in nats; null for a floor there is not.
+    """
+    floors = [floor(level) for level in levels]
+    return {
+        "type": "restart",
+        "revision": revision,
+        "levels": list(levels),
+        "n_frames": n_frames,
+        "floor": [each if math.isfinite(each) else None for each in floors],
+        "no_knowledge": [no_knowledge(level) for level in levels],
+    }, []
 
 
 def curves(
@@ -122,6 +160,33 @@ def audio(first: int, samples: NDArray[np.int16]) -> Message:
 def waveform(level: int, first: int, bins: NDArray[np.int16]) -> Message:
     """Lowest and highest sample ``(n, 2)`` of bins of a pyramid level, from bin `first` on."""
     return {"type": "waveform", "level": level, "first": first, "count": len(bins)}, [_buffer(bins)]
+
+
+def spectrogram(level: int, first: int, columns: NDArray[np.uint8]) -> Message:
+    """Columns ``(n, mels)`` of a spectrogram level, 0 to 255, low frequencies first."""
+    count, mels = columns.shape
+    return {"type": "spectrogram", "level": level, "first": first, "count": count, "mels": mels}, [_buffer(columns)]
+
+
+def peaks(noise_level: float, table: pd.DataFrame) -> Message:
+    """The most surprising moments of a level: ends of frames in seconds, and nats, highest first."""
+    return {
+        "type": "peaks",
+        "noise_level": noise_level,
+        "times": table["time"].tolist(),
+        "values": table["ic"].tolist(),
+    }, []
+
+
+def table(name: str, text: str) -> Message:
+    """A file to save on the browser's side."""
+    return {"type": "table", "name": name}, [memoryview(text.encode())]
+
+
+def annotation_lane(given: Annotations | None) -> Message:
+    """Labelled spans to draw: starts and ends in seconds, as float64."""
+    given = given or Annotations([])
+    return {"type": "annotations", "labels": list(given.label)}, [_buffer(given.start), _buffer(given.end)]
 
 
 def _buffer(values: NDArray[Any]) -> memoryview:

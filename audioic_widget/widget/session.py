@@ -17,6 +17,7 @@ from audioic_widget.ic import Audio, Encoded, describe, encode, stream_ic
 from audioic_widget.model.catalogue import ICModel, load_model
 from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
+from audioic_widget.spectrogram import spectrogram_tile
 
 REMEMBERED_VALUES = 4_000_000
 """Values (frames times levels) kept of finished computations: 64 MB with their errors."""
@@ -80,6 +81,11 @@ class Session:
     def bins(self, level: int, first: int, count: int) -> NDArray[np.int16]:
         """Bins ``(n, 2)`` of a waveform level; what lies outside is left out."""
         return self.pyramid[level][first : first + count]
+
+    def tile(self, level: int, first: int, count: int) -> NDArray[np.uint8]:
+        """Columns ``(n, mels)`` of a spectrogram level; what lies outside is left out."""
+        peak = float(np.abs(self.pyramid[-1]).max()) / 32_767
+        return spectrogram_tile(self.recording.samples, level, first, count, peak)
 
     def compute(
         self, settings: ICSettings, visible: tuple[int, int] | None, check: Callable[[], None]

@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from audioic_widget.annotations import Annotations, AnnotationsLike, annotation_ic
 from audioic_widget.audio import Recording
-from audioic_widget.errors import AudioICError, Cancelled, SettingsError
+from audioic_widget.errors import AnnotationError, AudioICError, Cancelled, SettingsError
+from audioic_widget.formats import csv_text, replacing
+from audioic_widget.frames import frame_at
 from audioic_widget.ic import Audio
 from audioic_widget.model.catalogue import ICModel
 from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
 from audioic_widget.widget import messages
-from audioic_widget.widget.curves import Curves, State
-from audioic_widget.widget.session import Session, Update
+from audioic_widget.widget.curves import Curves
+from audioic_widget.widget.outgoing import Outgoing
+from audioic_widget.widget.session import Session
+from audioic_widget.widget.snapshot import saved_traces, self_contained_page, still_picture
+from audioic_widget.widget.traits import Traits
 from audioic_widget.widget.worker import Worker
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
-SEND_INTERVAL = 0.1
-"""Least seconds between two messages of curves."""
-
-_STATIC = Path(__file__).parent / "static"
 _CONTROLS = ("preset", "noise_levels", "n_steps", "n_probes", "monte_carlo_samples")
+_SHOWN = ("unit", "overlay", "smoothing", "view", "selection", "visible_levels", "loop", "speed", "volume", "follow")
 
 
-class AudioICWidget(anywidget.AnyWidget):
+class _AnnotationsTrait(traitlets.TraitType[Any, Any]):
+    """Takes whatever `Annotations.of` takes, and holds what that gives."""
+
+    def validate(self, obj: object, value: AnnotationsLike) -> Annotations | None:
+        return None if value is None else Annotations.of(value)
+
+
+class AudioICWidget(Traits):
     """Waveform, sound and information content of a recording, in a notebook.
 
     The traces appear as a draft and sharpen in the background. Setting `noise_levels`, `n_steps`, `n_probes`,
@@ -53,13 +63,16 @@ class AudioICWidget(anywidget.AnyWidget):
         "auto", "cpu", "cuda", ...
     settings : ICSettings, optional
         How to compute; the preset "standard" if not given.
+    annotations : optional
+        What `Annotations.of` takes: a table, a file, times or ``(start, end, label)`` rows, to be drawn as a lane.
     **fields
-        Fields of `ICSettings` (``noise_levels=...``, ``preset=...``), on top of `settings`.
+        Fields of `ICSettings` (``noise_levels=...``, ``preset=...``), on top of `settings`; and how to show it:
+        `unit`, `overlay`, `smoothing`, `view`, `selection`, `visible_levels`, `loop`, `speed`, `volume`.
 
     Raises
     ------
-    SettingsError
-        If a setting is out of range. What is wrong with audio or model is shown in the widget, and raised by `wait`.
+    AudioICError
+        If a setting is out of range, or annotations cannot be used. What is wrong with audio or model is shown in the widget, and raised by `wait`.
     TypeError
         For an unknown keyword.
 
@@ -72,52 +85,8 @@ class AudioICWidget(anywidget.AnyWidget):
     >>> widget.close()
     """
 
-    _esm = _STATIC / "widget.js"
-    _css = _STATIC / "widget.css"
-
-    preset = traitlets.Unicode().tag(sync=True)
-    """Name of the preset in use; setting it refills steps and probes."""
-    noise_levels = traitlets.List(traitlets.Float()).tag(sync=True)
-    """Noise levels in [0, 1], in the order shown. Set a new list; do not change it in place."""
-    n_steps = traitlets.Int().tag(sync=True)
-    """Solver steps."""
-    n_probes = traitlets.Int().tag(sync=True)
-    """Probes a divergence estimate."""
-    monte_carlo_samples = traitlets.Int(None, allow_none=True).tag(sync=True)
-    """Draws of noise a value, or None for none."""
-    current_time = traitlets.Float(0.0).tag(sync=True)
-    """Position of the playhead in seconds; setting it seeks."""
-    selection = traitlets.Tuple(traitlets.Float(), traitlets.Float(), default_value=None, allow_none=True).tag(
-        sync=True
-    )
-    """Selected span ``(start, end)`` in seconds, or None."""
-
-    status = traitlets.Enum(["idle", "running", "done", "cancelled", "error"], "idle").tag(sync=True)
-    """Read only: what the widget is doing."""
-    progress = traitlets.Float(0.0).tag(sync=True)
-    """Read only: share of the work done, in [0, 1]."""
-    error = traitlets.Unicode("").tag(sync=True)
-    """Read only: what went wrong, as a sentence; empty if nothing did."""
-    notice = traitlets.Unicode("").tag(sync=True)
-    """Read only: what one should know of the result, as a sentence."""
-    name = traitlets.Unicode("").tag(sync=True)
-    """Read only: name of the recording."""
-    duration = traitlets.Float(0.0).tag(sync=True)
-    """Read only: length in seconds; 0 until the recording is read."""
-    n_frames = traitlets.Int(0).tag(sync=True)
-    """Read only: frames of 4096 samples in the recording."""
-    overview = traitlets.Bytes(b"").tag(sync=True)
-    """Read only: coarsest level of the waveform, pairs of 16-bit lowest and highest sample."""
-    bin_samples = traitlets.List(traitlets.Int()).tag(sync=True)
-    """Read only: samples a bin at every level of the waveform, finest first."""
-    model_name = traitlets.Unicode("").tag(sync=True)
-    """Read only: the model that computes."""
-    device_name = traitlets.Unicode("").tag(sync=True)
-    """Read only: where it computes."""
-    solver = traitlets.Unicode("").tag(sync=True)
-    """Read only: the solver; steps mean nothing to "scipy"."""
-    divergence = traitlets.Unicode("").tag(sync=True)
-    """Read only: "hutchinson", or "exact", which needs no probes."""
+    annotations = _AnnotationsTrait(None, allow_none=True)
+    """Labelled spans drawn as a lane: an `Annotations`, set from anything that `Annotations.of` takes."""
 
     def __init__(
         self,
@@ -127,10 +96,12 @@ class AudioICWidget(anywidget.AnyWidget):
         model: str | os.PathLike[str] | ICModel = "mini",
         device: str = "auto",
         settings: ICSettings | None = None,
+        annotations: AnnotationsLike = None,
         **fields: Any,
     ) -> None:
         # First, since `close` is called even on a widget that was refused.
         self._worker = Worker("audioic-widget")
+        shown = {name: fields.pop(name) for name in _SHOWN if name in fields}
         self._settings = (settings or ICSettings()).replace(**fields)
         self._session = Session(audio, sample_rate, model, device)
         # Traits and curves are written by the worker and by whoever sets a parameter.
@@ -138,11 +109,19 @@ class AudioICWidget(anywidget.AnyWidget):
         self._showing_settings = False
         self._revision = 0
         self._curves = Curves()
-        self._visible: tuple[int, int] | None = None
         self._result: ICResult | None = None
         self._failure: Exception | None = None
-        super().__init__(name=_name_of(audio), model_name=_name_of(model), **self._shown_settings())
+        self._still: Any = None
+        shown.setdefault("visible_levels", list(self._settings.noise_levels))
+        super().__init__(
+            name=_name_of(audio),
+            model_name=_name_of(model),
+            annotations=annotations,
+            **self._shown_settings(),
+            **shown,
+        )
         self.observe(self._on_control, names=list(_CONTROLS))
+        self.observe(self._on_annotations, names="annotations")
         self.on_msg(self._on_message)
         self.compute()
 
@@ -208,6 +187,64 @@ class AudioICWidget(anywidget.AnyWidget):
         """Draw the traces with matplotlib, when they are complete; see `ICResult.plot`."""
         return self.wait().plot(ax=ax)
 
+    def export_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the widget as one page that opens from disk: traces to zoom and read, without sound and kernel.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        self.wait()
+        traits = {name: getattr(self, name) for name in Traits.class_own_traits(sync=True) if not name.startswith("_")}
+        page = self_contained_page(traits, self.name, str(self._esm), str(self._css))
+        with replacing(path) as file:
+            file.write(page.encode())
+
+    def annotation_ic(self) -> pd.DataFrame:
+        """Mean and highest IC inside every annotation, for every noise level; see `annotations.annotation_ic`.
+
+        Raises
+        ------
+        AnnotationError
+            If there are no annotations.
+        """
+        if self.annotations is None:
+            raise AnnotationError("There are no annotations: set widget.annotations first.")
+        return annotation_ic(self.wait(), self.annotations)
+
+    # In a notebook ---------------------------------------------------------------------------------------------
+
+    def _ipython_display_(self) -> None:
+        """Show the widget, and under it a still picture that only pages without a kernel show."""
+        from IPython.display import HTML, display
+
+        bundle = None if self.comm is None else self._repr_mimebundle_()
+        if bundle is None:
+            display({"text/plain": repr(self)}, raw=True)
+            return
+        display(bundle[0], raw=True)
+        with self._lock:
+            self._still = display(HTML(""), display_id=True)
+            if self._result is not None:
+                self._draw_still(self._result)
+
+    def _draw_still(self, result: ICResult) -> None:
+        """Draw the still picture when there is nothing better to do."""
+        still = self._still
+        if still is None:
+            return
+
+        def draw(check: Callable[[], None]) -> None:
+            from IPython.display import HTML
+
+            with contextlib.suppress(Cancelled):
+                picture = HTML(still_picture(result, self.name))
+                check()
+                still.update(picture)
+
+        self._worker.when_idle(draw)
+
     # Parameters ------------------------------------------------------------------------------------------------
 
     def set_state(self, sync_data: Mapping[str, Any]) -> None:
@@ -226,9 +263,15 @@ class AudioICWidget(anywidget.AnyWidget):
             self._tell(**self._shown_settings())
             raise
         with self._lock:
+            before = self._settings.noise_levels
             self._settings = settings
-            self._tell(**self._shown_settings())
+            # A level that is new is drawn; one that was hidden stays so.
+            visible = [each for each in settings.noise_levels if each in self.visible_levels or each not in before]
+            self._tell(**self._shown_settings(), visible_levels=visible or list(settings.noise_levels))
             self.compute()
+
+    def _on_annotations(self, _: object) -> None:
+        self._send_all([messages.annotation_lane(self.annotations)])
 
     def _shown_settings(self) -> dict[str, Any]:
         names = (*_CONTROLS, "solver", "divergence")
@@ -253,12 +296,14 @@ class AudioICWidget(anywidget.AnyWidget):
             with self._lock:
                 check()
                 self._curves = self._curves.restarted(settings.noise_levels, self.n_frames)
-                self._send_all([messages.restart(revision, self._curves.levels, self.n_frames)])
-            outgoing = _Outgoing(self, revision)
-            for update in self._session.compute(settings, self._visible, check):
+                outgoing = Outgoing(self._curves, revision, self._send_all)
+                outgoing.begin()
+            visible = None if self.view is None else (frame_at(self.view[0]), frame_at(self.view[1]) + 1)
+            for update in self._session.compute(settings, visible, check):
                 with self._lock:
                     check()
-                    outgoing.take(update)
+                    if outgoing.take(update):
+                        self._tell(progress=update.progress)
                     if update.result is not None:
                         self._finish(update.result)
         except Cancelled:
@@ -284,8 +329,10 @@ class AudioICWidget(anywidget.AnyWidget):
 
     def _finish(self, result: ICResult) -> None:
         self._result = result
+        self._draw_still(result)
         silent = result.provenance["silent"]
         self._tell(
+            saved=saved_traces(result),
             status="done",
             progress=1.0,
             notice="There is no sound in this recording to compute information content of." if silent else "",
@@ -303,53 +350,29 @@ class AudioICWidget(anywidget.AnyWidget):
         match messages.parse(content):
             case messages.Ready():
                 with self._lock:
-                    if self._curves.n_frames:
-                        self._send_all([messages.restart(self._revision, self._curves.levels, self._curves.n_frames)])
-                        self._send_all(self._curves_between(0, self._curves.n_frames, self._revision))
+                    self._send_all([messages.annotation_lane(self.annotations)])
+                    Outgoing(self._curves, self._revision, self._send_all).send_all()
             case messages.AudioRequest(first, count) if self.n_frames:
                 samples = self._session.samples(first, min(count, messages.MESSAGE_SAMPLES))
                 self._send_all([messages.audio(first, samples)])
             case messages.WaveformRequest(level, first, count) if level < len(self.bin_samples):
                 bins = self._session.bins(level, first, min(count, messages.MESSAGE_SAMPLES // 2))
                 self._send_all([messages.waveform(level, first, bins)])
-            case messages.Visible(first, stop):
-                self._visible = (first, stop)
+            case messages.SpectrogramRequest(level, first, count) if self.n_frames:
+                tile = self._session.tile(level, first, min(count, messages.MESSAGE_COLUMNS))
+                self._send_all([messages.spectrogram(level, first, tile)])
+            case messages.PeaksRequest(noise_level, count) if self._result and noise_level in self._curves.levels:
+                self._send_all([messages.peaks(noise_level, self._result.peaks(noise_level, min(count, 100)))])
+            case messages.TableRequest() if self._result:
+                self._send_all([messages.table(f"{Path(self.name).stem}_ic.csv", csv_text(self._result))])
             case messages.Cancel():
                 self.cancel()
             case messages.Compute():
                 self.compute()
 
-    def _curves_between(self, first: int, stop: int, revision: int) -> Iterable[messages.Message]:
-        curves = self._curves
-        return messages.curves(revision, curves.levels, first, stop, curves.ic, curves.stderr, curves.states)
-
     def _send_all(self, outgoing: Iterable[messages.Message]) -> None:
         for content, buffers in outgoing:
             self.send(content, buffers)
-
-
-class _Outgoing:
-    """Gathers updates, so that the browser gets at most ten messages a second."""
-
-    def __init__(self, widget: AudioICWidget, revision: int) -> None:
-        self._widget = widget
-        self._revision = revision
-        self._first, self._stop = widget.n_frames, 0
-        self._sent = 0.0
-
-    def take(self, update: Update) -> None:
-        widget = self._widget
-        state = State.FINAL if update.stage == "final" else State.DRAFT
-        widget._curves.put(update.levels, update.first, update.ic, update.stderr, state)
-        self._first = min(self._first, update.first)
-        self._stop = max(self._stop, update.first + update.ic.shape[1])
-        now = time.monotonic()
-        if update.result is None and now - self._sent < SEND_INTERVAL:
-            return
-        widget._send_all(widget._curves_between(self._first, self._stop, self._revision))
-        widget._tell(progress=update.progress)
-        self._first, self._stop = widget.n_frames, 0
-        self._sent = now
 
 
 def _name_of(source: Audio | str | os.PathLike[str] | ICModel | Sequence[float]) -> str:

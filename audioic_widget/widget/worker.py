@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from audioic_widget.errors import Cancelled
 
+REST = 1.0
+"""Seconds without a job after which the worker counts as idle."""
+
 Check = Callable[[], None]
 Job = Callable[[Check], None]
 
@@ -27,6 +30,7 @@ class Worker:
         self._name = name
         self._changed = threading.Condition()
         self._waiting: Job | None = None
+        self._later: Job | None = None
         self._running = False
         self._cancelled = False
         self._closed = False
@@ -37,10 +41,16 @@ class Worker:
         with self._changed:
             if self._closed:
                 return
-            self._waiting = job
+            self._waiting, self._later = job, None
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
                 self._thread.start()
+            self._changed.notify_all()
+
+    def when_idle(self, job: Job) -> None:
+        """Run `job` once nothing was submitted for `REST` seconds; nobody waits for it, and any other job ends it."""
+        with self._changed:
+            self._later = job
             self._changed.notify_all()
 
     def cancel(self) -> bool:
@@ -71,14 +81,17 @@ class Worker:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._waiting is not None)
+                while not self._closed and self._waiting is None:
+                    if not self._changed.wait(None if self._later is None else REST):
+                        break
                 if self._closed:
                     return
-                job, self._waiting = self._waiting, None
-                self._running, self._cancelled = True, False
+                wanted = self._waiting is not None
+                job, self._waiting, self._later = self._waiting or self._later, None, None
+                self._running, self._cancelled = wanted, False
             try:
-                assert job is not None
-                job(self._check)
+                if job is not None:
+                    job(self._check)
             finally:
                 with self._changed:
                     self._running = False

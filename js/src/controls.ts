@@ -1,4 +1,4 @@
-// Transport, levels, sliders and status: what is above the plots.
+// Levels, sliders and status: what decides the computation.
 
 import { button, element, icon } from "./dom";
 import { clock, level as levelText } from "./format";
@@ -11,20 +11,23 @@ const PRESETS = ["draft", "standard", "pa-audioic", "exact"];
 /** Milliseconds a slider rests before its value is sent. */
 const REST = 80;
 
-type Update = () => void;
-interface Part {
+/** A piece of the view that brings itself up to date. */
+export interface Part {
   root: HTMLElement;
-  update: Update;
+  update: () => void;
 }
 
 /** The row with name, model and status. */
-export function header({ model, send }: { model: Session["model"]; send: Session["send"] }): Part {
+export function header(session: Session): Part {
+  const { model } = session;
   const name = element("strong", { class: "aic-name", "data-testid": "name" });
   const about = element("span", { class: "aic-about" });
   const status = element("span", { class: "aic-status", role: "status", "data-testid": "status" });
   const bar = element("progress", { class: "aic-progress", max: 1, value: 0, "aria-label": "Progress" });
-  const cancel = button("cancel", icon("cross"), "Cancel the computation", () => send({ type: "cancel" }));
-  const again = button("compute", "Compute", "Compute again", () => send({ type: "compute" }));
+  const cancel = button("cancel", icon("cross"), "Cancel the computation", () =>
+    session.send({ type: "cancel" }),
+  );
+  const again = button("compute", "Compute", "Compute again", () => session.send({ type: "compute" }));
   const root = element("div", { class: "aic-header" }, name, about, status, bar, cancel, again);
   const update = () => {
     const [duration, state] = [model.get("duration"), model.get("status")];
@@ -54,44 +57,22 @@ export function header({ model, send }: { model: Session["model"]; send: Session
 }
 
 /** What went wrong, or what one should know, as a sentence. */
-export function sentences({ model }: Session): Part {
+export function sentences(session: Session): Part {
+  const { model } = session;
   const error = element("p", { class: "aic-error", role: "alert", "data-testid": "error" });
   const notice = element("p", { class: "aic-notice", role: "status", "data-testid": "notice" });
   const update = () => {
     error.textContent = model.get("error");
     error.hidden = !error.textContent;
-    notice.textContent = model.get("notice");
+    notice.textContent = session.hint || model.get("notice");
     notice.hidden = !notice.textContent;
   };
   return { root: element("div", {}, error, notice), update };
 }
 
-/** Play, rewind, time. `tick` is for every frame of the screen. */
-export function transport(session: Session, toggle: () => void): Part & { tick: Update } {
-  const { player } = session;
-  const play = button("play", icon("play"), "Play (space)", toggle);
-  const rewind = button("rewind", icon("rewind"), "Back to the start (Home)", () => player.seek(0));
-  const time = element("output", { class: "aic-time", "data-testid": "time", "aria-label": "Position" });
-  const root = element("div", { class: "aic-transport" }, rewind, play, time);
-  const tick = () => {
-    const text = `${clock(player.position)} / ${clock(session.model.get("duration"))}`;
-    if (time.textContent !== text) time.textContent = text;
-  };
-  const update = () => {
-    const sounding = player.state !== "stopped";
-    play.replaceChildren(icon(sounding ? "pause" : "play"));
-    play.title = sounding ? "Pause (space)" : "Play (space)";
-    play.setAttribute("aria-label", play.title);
-    play.classList.toggle("aic-buffering", player.state === "buffering");
-    play.disabled = rewind.disabled = session.waveform === null;
-    tick();
-  };
-  return { root, update, tick };
-}
-
 /** A chip for every noise level, to hide or remove it, and a field to add one. */
 export function levels(session: Session): Part {
-  const { model, hidden } = session;
+  const { model } = session;
   const chips = element("span", { class: "aic-chips", role: "group", "aria-label": "Noise levels" });
   const field = element("input", {
     type: "number",
@@ -138,17 +119,18 @@ export function levels(session: Session): Part {
   let shown = "";
   const update = () => {
     const now = model.get("noise_levels");
-    const key = JSON.stringify([now, [...hidden]]);
+    const visible = model.get("visible_levels");
+    const key = JSON.stringify([now, visible]);
     if (key === shown) return;
     shown = key;
     chips.replaceChildren(
       ...now.map((level, index) => {
         const text = levelText(level);
         const show = button(`level-${level}`, text, `Show or hide noise level ${text}`, () => {
-          if (!hidden.delete(level)) hidden.add(level);
-          session.changed();
+          const others = model.get("visible_levels").filter((other) => other !== level);
+          session.set("visible_levels", visible.includes(level) ? others : [...others, level]);
         });
-        show.setAttribute("aria-pressed", String(!hidden.has(level)));
+        show.setAttribute("aria-pressed", String(visible.includes(level)));
         show.style.setProperty("--aic-ink", `var(--aic-trace-${index % 6})`);
         const remove = button(`remove-${level}`, "×", `Remove noise level ${text}`, () =>
           session.set(

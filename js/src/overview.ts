@@ -22,8 +22,7 @@ export function overview(session: Session): { root: HTMLElement; update: () => v
 
   const centre = (event: PointerEvent) => {
     const box = canvas.getBoundingClientRect();
-    const at = ((event.clientX - box.left) / box.width) * timeline.duration;
-    timeline.show(at - timeline.span / 2, at + timeline.span / 2);
+    timeline.centre(((event.clientX - box.left) / box.width) * timeline.duration);
     session.moved();
   };
   root.addEventListener("pointerdown", (event) => {

@@ -3,38 +3,60 @@
 import { clamp, SAMPLE_RATE } from "./frames";
 
 /** Samples in a chunk: five seconds. */
-const CHUNK = 5 * SAMPLE_RATE;
+export const CHUNK = 5 * SAMPLE_RATE;
 /** Chunks kept, so that going back needs no kernel: two minutes, 21 MB. */
 const KEPT = 24;
-/** Seconds fetched and scheduled ahead of what sounds. */
+/** Seconds of the recording fetched ahead of what sounds. */
 const AHEAD = 8;
+/** Seconds of the clock scheduled ahead: more than a page in the background sleeps between two timers. */
+const HORIZON = 2.5;
 /** Seconds between the call and the first sample, so that it is not cut. */
 const LEAD = 0.03;
 /** Milliseconds after which an unanswered question is asked again. */
 const PATIENCE = 10_000;
+/** Milliseconds a browser is given to allow sound. */
+const PERMISSION = 1_000;
+/** Samples a loop has at least. */
+const SHORTEST_LOOP = 2_205;
+const CLICK_SECONDS = 0.012;
+const CLICK_HERTZ = 1_800;
 
 export type PlayerState = "stopped" | "buffering" | "playing";
 
+/** A piece of the recording, samples `from .. to - 1`, and when on the audio clock it sounds. */
+interface Piece {
+  from: number;
+  to: number;
+  when: number;
+  until: number;
+}
+
 export class Player {
   state: PlayerState = "stopped";
+  /** Seconds `[start, end]` that are repeated, or null. */
+  private loop: [number, number] | null = null;
+  private speed = 1;
+  private volume = 1;
+  private clicks: number[] = [];
   private context: AudioContext | null = null;
+  private output: GainNode | null = null;
   private chunks = new Map<number, AudioBuffer>();
   private asked = new Map<number, number>();
   private sources = new Set<AudioBufferSourceNode>();
-  /** What sounds at `anchorTime` of the audio clock is the second `anchor` of the recording. */
-  private anchor = 0;
-  private anchorTime = 0;
-  /** Next chunk to schedule. */
+  private pieces: Piece[] = [];
+  /** Sample that is next to be scheduled; where it stands while nothing sounds. */
   private next = 0;
   private timer: ReturnType<typeof setInterval> | undefined;
 
   /**
    * @param ask asks the kernel for samples; `take` is called with the answer
    * @param changed called when the state or, by a seek, the position changes
+   * @param refused called when the browser does not let sound begin
    */
   constructor(
     private readonly ask: (first: number, count: number) => void,
     private readonly changed: () => void,
+    private readonly refused: () => void = () => {},
     private duration = 0,
   ) {}
 
@@ -44,37 +66,70 @@ export class Player {
 
   /** Second of the recording that sounds now, the way to the ear included. */
   get position(): number {
-    if (this.state !== "playing" || !this.context) return this.anchor;
+    if (this.state !== "playing" || !this.context) return this.next / SAMPLE_RATE;
     const heard = this.context.currentTime - (this.context.outputLatency || 0);
-    return clamp(this.anchor + Math.max(heard - this.anchorTime, 0), 0, this.duration);
+    const now = this.pieces.find((piece) => heard < piece.until) ?? this.pieces.at(-1);
+    if (!now) return this.next / SAMPLE_RATE;
+    const elapsed = Math.max(heard - now.when, 0) * this.speed;
+    return clamp(now.from / SAMPLE_RATE + elapsed, 0, now.to / SAMPLE_RATE);
   }
 
-  /** Starts at the present position, from the beginning if that is the end. Needs a user's gesture once. */
+  /** Starts at the present position; from the beginning if that is the end, or the loop's if it is outside. */
   async play(): Promise<void> {
     if (this.state !== "stopped" || this.duration === 0) return;
     this.context ??= new AudioContext({ sampleRate: SAMPLE_RATE });
+    if (!this.output) {
+      this.output = this.context.createGain();
+      this.output.gain.value = this.volume;
+      this.output.connect(this.context.destination);
+    }
     this.state = "buffering";
-    await this.context.resume();
+    const allowed = this.context.resume().then(() => true);
+    const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), PERMISSION));
+    const sounds = await Promise.race([allowed, late]);
     if (this.state !== "buffering") return;
-    if (this.anchor >= this.duration - 0.01) this.anchor = 0;
+    if (!sounds) {
+      this.state = "stopped";
+      this.changed();
+      this.refused();
+      return;
+    }
+    if (this.next >= this.samples - SAMPLE_RATE / 100) this.next = 0;
+    const bounds = this.bounds;
+    if (bounds && (this.next < bounds[0] || this.next >= bounds[1])) this.next = bounds[0];
     this.begin();
   }
 
   pause(): void {
-    this.anchor = this.position;
-    this.stop();
+    this.halt(this.position);
     this.changed();
   }
 
   seek(seconds: number): void {
     const sounding = this.state !== "stopped";
-    this.stop();
-    this.anchor = clamp(seconds, 0, this.duration);
+    this.halt(clamp(seconds, 0, this.duration));
     if (sounding) {
       this.state = "buffering";
       this.begin();
     }
     this.changed();
+  }
+
+  /** What is repeated, how fast it plays, and where it clicks; what sounds goes on from where it is. */
+  set(loop: [number, number] | null, speed: number, clicks: number[] = []): void {
+    const same =
+      String(loop) === String(this.loop) && speed === this.speed && String(clicks) === String(this.clicks);
+    if (same) return;
+    const at = this.position;
+    this.loop = loop;
+    this.speed = speed;
+    this.clicks = clicks;
+    if (this.state !== "stopped") this.seek(at);
+  }
+
+  setVolume(volume: number): void {
+    this.volume = volume;
+    if (this.output) this.output.gain.value = volume;
   }
 
   /** An answer of the kernel: samples from `first` on. */
@@ -93,20 +148,36 @@ export class Player {
     this.pump();
   }
 
+  /** Where all sound comes out, for those who record it. */
+  get tap(): AudioNode | null {
+    return this.output;
+  }
+
   close(): void {
-    this.stop();
+    this.halt(0);
     void this.context?.close();
     this.context = null;
   }
 
+  private get samples(): number {
+    return Math.round(this.duration * SAMPLE_RATE);
+  }
+
+  /** The loop in whole samples: rounded once, so that it is as long every time. */
+  private get bounds(): [number, number] | null {
+    if (!this.loop) return null;
+    const first = clamp(Math.round(this.loop[0] * SAMPLE_RATE), 0, this.samples);
+    const stop = clamp(Math.round(this.loop[1] * SAMPLE_RATE), 0, this.samples);
+    return stop - first >= SHORTEST_LOOP ? [first, stop] : null;
+  }
+
   private begin(): void {
-    this.next = Math.floor((this.anchor * SAMPLE_RATE) / CHUNK);
     this.timer = setInterval(() => this.pump(), 100);
     this.pump();
     this.changed();
   }
 
-  private stop(): void {
+  private halt(seconds: number): void {
     this.state = "stopped";
     clearInterval(this.timer);
     for (const source of this.sources) {
@@ -114,17 +185,20 @@ export class Player {
       source.stop();
     }
     this.sources.clear();
+    this.pieces = [];
+    this.next = Math.round(seconds * SAMPLE_RATE);
   }
 
   /** Asks for what is missing, schedules what is there, notices an end or a gap. */
   private pump(): void {
     if (this.state === "stopped" || !this.context) return;
-    const last = Math.ceil((this.duration * SAMPLE_RATE) / CHUNK);
-    const scheduled = Math.min((this.next * CHUNK) / SAMPLE_RATE, this.duration);
-    if (this.state === "playing" && this.position >= scheduled) {
-      this.anchor = scheduled;
-      if (this.next >= last) {
-        this.stop();
+    const clock = this.context.currentTime;
+    const heard = clock - (this.context.outputLatency || 0);
+    while (this.pieces.length > 1 && this.pieces[0].until <= heard) this.pieces.shift();
+    if (this.state === "playing" && heard >= (this.pieces.at(-1)?.until ?? 0)) {
+      this.pieces = [];
+      if (this.next >= this.samples && !this.bounds) {
+        this.halt(this.duration);
         this.changed();
         return;
       }
@@ -132,38 +206,81 @@ export class Player {
       this.state = "buffering";
       this.changed();
     }
-    const until = Math.min(Math.ceil(((this.position + AHEAD) * SAMPLE_RATE) / CHUNK), last);
-    for (let index = this.next; index < until; index++) this.want(index);
-    while (this.next < until) {
-      const buffer = this.chunks.get(this.next);
+    this.fetch();
+    for (;;) {
+      const bounds = this.bounds;
+      if (bounds && this.next === bounds[1]) this.next = bounds[0];
+      const stop = bounds && this.next < bounds[1] ? bounds[1] : this.samples;
+      const when = this.pieces.at(-1)?.until ?? clock + LEAD;
+      if (this.next >= stop || when > clock + HORIZON) break;
+      const index = Math.floor(this.next / CHUNK);
+      const buffer = this.chunks.get(index);
       if (!buffer) break;
+      const to = Math.min((index + 1) * CHUNK, stop);
+      const piece = { from: this.next, to, when, until: when + (to - this.next) / SAMPLE_RATE / this.speed };
+      this.pieces.push(piece);
+      this.schedule(piece, buffer, index * CHUNK);
+      this.next = to;
       if (this.state === "buffering") {
-        this.anchorTime = this.context.currentTime + LEAD;
         this.state = "playing";
         this.changed();
       }
-      this.schedule(buffer, (this.next * CHUNK) / SAMPLE_RATE);
-      this.next++;
     }
+  }
+
+  /** Asks for the chunks that come next, around the loop if there is one. */
+  private fetch(): void {
+    const bounds = this.bounds;
+    const until = this.next + AHEAD * SAMPLE_RATE;
+    const stop = Math.min(until, bounds && this.next <= bounds[1] ? bounds[1] : this.samples);
+    for (let index = Math.floor(this.next / CHUNK); index * CHUNK < stop; index++) this.want(index);
+    if (bounds && until > bounds[1])
+      for (
+        let index = Math.floor(bounds[0] / CHUNK);
+        index * CHUNK < Math.min(bounds[1], bounds[0] + CHUNK);
+        index++
+      )
+        this.want(index);
   }
 
   private want(index: number): void {
     const asked = this.asked.get(index);
     if (this.chunks.has(index) || (asked !== undefined && Date.now() - asked < PATIENCE)) return;
     this.asked.set(index, Date.now());
-    this.ask(index * CHUNK, CHUNK);
+    // One sample more than is played: between the last and the next there is something at other speeds than 1.
+    this.ask(index * CHUNK, CHUNK + 1);
   }
 
-  /** Lets `buffer`, which begins at the second `start` of the recording, sound when its time comes. */
-  private schedule(buffer: AudioBuffer, start: number): void {
-    const { context } = this;
-    if (!context) return;
-    const source = context.createBufferSource();
+  private schedule({ from, to, when, until }: Piece, buffer: AudioBuffer, start: number): void {
+    const source = this.source(buffer);
+    source?.start(when, (from - start) / SAMPLE_RATE, (to - from) / SAMPLE_RATE);
+    for (const at of this.clicks) {
+      const sample = at * SAMPLE_RATE;
+      if (sample < from || sample >= to) continue;
+      this.source(this.click(), 1)?.start(when + ((sample - from) / (to - from)) * (until - when));
+    }
+  }
+
+  private source(buffer: AudioBuffer | null, rate = this.speed): AudioBufferSourceNode | null {
+    if (!this.context || !this.output || !buffer) return null;
+    const source = this.context.createBufferSource();
     source.buffer = buffer;
-    source.connect(context.destination);
-    const skipped = Math.max(this.anchor - start, 0);
-    source.start(this.anchorTime + Math.max(start - this.anchor, 0), skipped);
+    source.playbackRate.value = rate;
+    source.connect(this.output);
     source.onended = () => this.sources.delete(source);
     this.sources.add(source);
+    return source;
+  }
+
+  private click(): AudioBuffer | null {
+    if (!this.context) return null;
+    const length = Math.round(CLICK_SECONDS * SAMPLE_RATE);
+    const buffer = this.context.createBuffer(1, length, SAMPLE_RATE);
+    const wave = Float32Array.from(
+      { length },
+      (_, k) => 0.25 * Math.sin((2 * Math.PI * CLICK_HERTZ * k) / SAMPLE_RATE) * (1 - k / length) ** 2,
+    );
+    buffer.getChannelData(0).set(wave);
+    return buffer;
   }
 }

@@ -20,6 +20,19 @@ export class Timeline {
     return this.end - this.start;
   }
 
+  get whole(): boolean {
+    return this.span >= this.duration;
+  }
+
+  shows(seconds: number): boolean {
+    return seconds >= this.start && seconds < this.end;
+  }
+
+  /** Moves so that the second `at` is in the middle. */
+  centre(at: number): void {
+    this.show(at - this.span / 2, at + this.span / 2);
+  }
+
   /** Shows `start` to `end`, moved or shortened to fit the recording. */
   show(start: number, end: number): void {
     const span = clamp(end - start, Math.min(SHORTEST, this.duration), this.duration);
@@ -40,7 +53,7 @@ export class Timeline {
 
   /** Turns the page when the playhead leaves the screen. */
   follow(position: number): boolean {
-    if (position >= this.start && position < this.end) return false;
+    if (this.shows(position)) return false;
     const before = this.start;
     this.show(position, position + this.span);
     return this.start !== before;

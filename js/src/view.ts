@@ -1,62 +1,88 @@
-// One view of a widget: the parts put together, drawn when something changed, moved by pointer and keys.
+// One view of a widget: the parts put together, drawn when something changed.
 
-import { header, levels, sentences, sliders, transport } from "./controls";
+import { drawAnnotations } from "./annotations";
+import { Chart, GUTTER, MARGIN, type Trace } from "./chart";
+import { header, levels, sentences, sliders } from "./controls";
 import { colour, element, fitCanvas } from "./dom";
-import { clock, level as levelText, nats } from "./format";
-import { clamp, FRAME_PERIOD, frameAt } from "./frames";
-import { GUTTER, Lane, MARGIN } from "./lane";
+import { footer, peaks, readout } from "./footer";
+import { clamp } from "./frames";
+import { listenToPointer } from "./gestures";
+import { helpPanel, listenToKeys } from "./keys";
+import { looks } from "./looks";
 import { overview } from "./overview";
+import { savePicture } from "./picture";
 import type { Session } from "./session";
+import { transport, zoomButtons } from "./transport";
 import { drawColumns } from "./waveform";
 
-/** Pixels a pressed pointer moves before it selects instead of seeking. */
-const DRAG = 4;
-const ZOOM = 1.6;
-
 export function mount(session: Session, host: HTMLElement, signal: AbortSignal): void {
-  const { player, timeline, model, curves } = session;
+  const { player, timeline, model } = session;
   const root = element("div", {
     class: "audioic",
     role: "group",
     tabindex: 0,
     "data-lm-suppress-shortcuts": "true",
   });
-  const waveform = element("canvas", {
-    class: "aic-waveform",
-    "data-testid": "waveform",
-    role: "img",
-    "aria-label": "Waveform",
-  });
+  const strip = (name: string, label: string) =>
+    element("canvas", {
+      class: `aic-strip aic-${name}`,
+      "data-testid": name,
+      role: "img",
+      "aria-label": label,
+    });
+  const waveform = strip("waveform", "Waveform");
+  const mel = strip("mel", "Mel spectrogram");
+  const notes = strip("annotations", "Annotations");
   const selection = element("div", { class: "aic-selection", hidden: true });
   const pointer = element("div", { class: "aic-pointer", hidden: true });
   const playhead = element("div", { class: "aic-playhead", "data-testid": "playhead" });
-  const lanesHost = element("div", { class: "aic-lanes" });
+  const chartsHost = element("div", { class: "aic-lanes" });
   const stack = element(
     "div",
     { class: "aic-stack", "data-testid": "stack" },
     waveform,
-    lanesHost,
+    mel,
+    notes,
+    chartsHost,
     selection,
     pointer,
     playhead,
   );
-  const readout = element("p", { class: "aic-readout", "data-testid": "hover" });
-  const bar = transport(session, () => toggle());
-  const parts = [
-    header({ model, send: (request) => session.send(request) }),
-    sentences(session),
-    { ...bar, root: element("div", { class: "aic-row" }, bar.root) },
-    levels(session),
-    sliders(session),
-    overview(session),
-  ];
-  const levelsPart = parts[3];
-  parts[2].root.append(levelsPart.root);
-  root.append(...parts.filter((part) => part !== levelsPart).map((part) => part.root), stack, readout);
+  const values = readout(session);
+  const bar = transport(session);
+  const zooming = zoomButtons(session);
+  const parts = {
+    header: header(session),
+    sentences: sentences(session),
+    bar,
+    zooming,
+    levels: levels(session),
+    sliders: sliders(session),
+    looks: looks(session),
+    overview: overview(session),
+    footer: footer(session, () => savePicture(stack, `${model.get("name")}.png`)),
+    peaks: peaks(session),
+    help: helpPanel(session),
+  };
+  const soundRow = element("div", { class: "aic-row" }, bar.root, zooming.root);
+  root.append(
+    parts.header.root,
+    parts.sentences.root,
+    soundRow,
+    element("div", { class: "aic-row" }, parts.levels.root, parts.sliders.root),
+    parts.looks.root,
+    parts.overview.root,
+    stack,
+    values.root,
+    parts.footer.root,
+    parts.peaks.root,
+    parts.help.root,
+  );
   host.append(root);
   Object.assign(root, { audioic: inspection(session) });
 
-  let lanes: Lane[] = [];
+  let charts: Chart[] = [];
+  let arranged = "";
   let hovered: number | null = null;
 
   // Drawing ------------------------------------------------------------------------------------------------------
@@ -68,14 +94,16 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     return clamp(timeline.start + (x / plotWidth()) * timeline.span, 0, timeline.duration);
   };
 
-  function arrangeLanes(): void {
-    const wanted = model.get("noise_levels").filter((level) => !session.hidden.has(level));
-    if (wanted.join() === lanes.map((lane) => lane.level).join()) return;
-    for (const lane of lanes) lane.close();
+  function arrangeCharts(): void {
     const all = model.get("noise_levels");
-    lanes = wanted.map(
-      (level, at) => new Lane(session, level, all.indexOf(level), at === wanted.length - 1, lanesHost),
-    );
+    const traces = model.get("visible_levels").map((level) => ({ level, index: all.indexOf(level) }));
+    const groups: Trace[][] =
+      model.get("overlay") && traces.length ? [traces] : traces.map((trace) => [trace]);
+    const key = JSON.stringify(groups);
+    if (key === arranged) return;
+    arranged = key;
+    for (const chart of charts) chart.close();
+    charts = groups.map((group, at) => new Chart(session, group, at === groups.length - 1, chartsHost));
   }
 
   function place(marker: HTMLElement, seconds: number | null): void {
@@ -93,22 +121,19 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     selection.style.width = `${right - left}px`;
   }
 
-  function drawReadout(): void {
-    const at = hovered ?? player.position;
-    const frame = frameAt(at);
-    const texts = model.get("noise_levels").map((level) => {
-      const curve = curves.get(level);
-      return `${levelText(level)}: ${curve ? nats(curve.ic[frame] ?? Number.NaN, curve.stderr[frame]) : "–"}`;
-    });
-    const text = session.waveform ? `${clock(at, 2)}   ${texts.join("   ")}   nats` : "";
-    if (readout.textContent !== text) readout.textContent = text;
-  }
-
   function draw(): void {
     root.setAttribute("aria-label", `Information content of ${model.get("name")}`);
-    root.dataset.theme = isDark(root) ? "dark" : "light";
-    stack.hidden = readout.hidden = session.waveform === null;
-    for (const part of parts) part.update();
+    const theme = isDark(root) ? "dark" : "light";
+    if (root.dataset.theme !== theme) {
+      root.dataset.theme = theme;
+      for (const chart of charts) chart.recolour();
+    }
+    for (const part of Object.values(parts)) part.update();
+    const empty = session.waveform === null;
+    for (const part of [stack, values.root, parts.looks.root, parts.footer.root]) part.hidden = empty;
+    soundRow.hidden = empty && model.get("status") === "error";
+    mel.hidden = !session.panels.spectrogram;
+    notes.hidden = session.annotations.length === 0;
     if (!session.waveform || stack.clientWidth === 0) return;
     const [width] = fitCanvas(waveform);
     const context = waveform.getContext("2d");
@@ -119,19 +144,29 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
         session.waveform.peak,
         colour(root, "--aic-wave"),
       );
-    arrangeLanes();
-    for (const lane of lanes) lane.draw();
+    if (!mel.hidden) {
+      fitCanvas(mel);
+      const image = mel.getContext("2d");
+      if (image) session.spectrogram.draw(image, timeline.start, timeline.end);
+    }
+    if (!notes.hidden) {
+      fitCanvas(notes);
+      drawAnnotations(notes, session);
+    }
+    arrangeCharts();
+    for (const chart of charts) chart.draw();
     drawSelection();
     move();
   }
 
   /** What follows the playhead: cheap enough for every frame of the screen. */
   function move(): void {
-    if (player.state === "playing" && timeline.follow(player.position)) session.moved();
+    if (player.state === "playing" && model.get("follow") && timeline.follow(player.position))
+      session.moved();
     place(playhead, session.waveform ? player.position : null);
     place(pointer, hovered);
     bar.tick();
-    drawReadout();
+    values.show(hovered ?? player.position);
   }
 
   let scheduled = 0;
@@ -153,80 +188,16 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     redraw();
     if (player.state !== "stopped") moving ||= requestAnimationFrame(animate);
   });
-
-  // Pointer and keys ---------------------------------------------------------------------------------------------
-
-  function toggle(): void {
-    if (player.state === "stopped") void player.play();
-    else player.pause();
-  }
-
-  let pressed: { at: number; x: number; selecting: boolean } | null = null;
-  stack.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
-    pressed = { at: toSeconds(event), x: event.clientX, selecting: false };
-    stack.setPointerCapture(event.pointerId);
-  });
-  stack.addEventListener("pointermove", (event) => {
-    hovered = toSeconds(event);
-    if (pressed && (pressed.selecting || Math.abs(event.clientX - pressed.x) > DRAG)) {
-      pressed.selecting = true;
-      model.set("selection", [Math.min(pressed.at, hovered), Math.max(pressed.at, hovered)]);
+  listenToPointer(stack, session, {
+    toSeconds,
+    width: plotWidth,
+    hover: (seconds) => {
+      hovered = seconds;
       drawSelection();
-    }
-    move();
-  });
-  stack.addEventListener("pointerup", () => {
-    if (pressed?.selecting) model.save_changes();
-    else if (pressed) player.seek(pressed.at);
-    pressed = null;
-  });
-  stack.addEventListener("pointercancel", () => {
-    pressed = null;
-  });
-  stack.addEventListener("pointerleave", () => {
-    hovered = null;
-    move();
-  });
-  stack.addEventListener(
-    "wheel",
-    (event) => {
-      // Without a modifier the wheel scrolls the page.
-      if (event.ctrlKey || event.metaKey) timeline.zoom(Math.exp(-event.deltaY / 300), toSeconds(event));
-      else if (event.shiftKey) timeline.pan(((event.deltaX || event.deltaY) / plotWidth()) * timeline.span);
-      else return;
-      event.preventDefault();
-      session.moved();
+      move();
     },
-    { passive: false },
-  );
-
-  const keys: Record<string, (event: KeyboardEvent) => void> = {
-    " ": toggle,
-    ArrowLeft: (event) => player.seek(player.position - (event.shiftKey ? FRAME_PERIOD : 1)),
-    ArrowRight: (event) => player.seek(player.position + (event.shiftKey ? FRAME_PERIOD : 1)),
-    Home: () => player.seek(0),
-    End: () => player.seek(timeline.duration),
-    "+": () => zoom(ZOOM),
-    "=": () => zoom(ZOOM),
-    "-": () => zoom(1 / ZOOM),
-    Escape: () => session.set("selection", null),
-  };
-  function zoom(factor: number): void {
-    timeline.zoom(factor, clamp(player.position, timeline.start, timeline.end));
-    session.moved();
-  }
-  root.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    // JupyterLab listens on the document and would take arrows and letters for its own commands.
-    event.stopPropagation();
-    const inControl = event.target instanceof HTMLElement && event.target.closest("input, select, button");
-    const action = keys[event.key];
-    if (!action || inControl) return;
-    event.preventDefault();
-    action(event);
-    redraw();
   });
+  listenToKeys(root, session, redraw);
 
   // Life ---------------------------------------------------------------------------------------------------------
 
@@ -247,7 +218,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     themed.disconnect();
     cancelAnimationFrame(scheduled);
     cancelAnimationFrame(moving);
-    for (const lane of lanes) lane.close();
+    for (const chart of charts) chart.close();
     root.remove();
   });
   redraw();
@@ -262,8 +233,12 @@ function isDark(root: HTMLElement): boolean {
 }
 
 /** What tests and the curious can ask of a view. */
-function inspection({ curves, player, model }: Session) {
+function inspection(session: Session) {
+  const { curves, shown, player, model, timeline } = session;
   return {
+    drawn: (level: number) => [...(shown.get(level, session.display)?.ic ?? [])],
+    span: () => [timeline.start, timeline.end],
+    tap: () => player.tap,
     trace: (level: number) => {
       const curve = curves.get(level);
       return curve && { ic: [...curve.ic], stderr: [...curve.stderr], states: [...curve.states] };

@@ -10,7 +10,14 @@ function inside(values: Float32Array | Uint8Array): DataView {
 }
 
 const restart = (revision: number, levels: number[], n_frames = 4) =>
-  ({ type: "restart", revision, levels, n_frames }) as const;
+  ({
+    type: "restart",
+    revision,
+    levels,
+    n_frames,
+    floor: levels.map(() => null),
+    no_knowledge: levels,
+  }) as const;
 
 function put(
   curves: Curves,
@@ -77,5 +84,30 @@ describe("curves", () => {
     expect(curves.get(0.6)?.states[0]).toBe(STALE | BELOW_FLOOR);
     expect(stage(curves.get(0.6)?.states[1] ?? -1)).toBe(0);
     expect(curves.get(0.9)?.ic[0]).toBeNaN();
+  });
+
+  it("draws what was saved until a kernel says more", () => {
+    const curves = new Curves();
+    const saved = {
+      levels: [0.3],
+      no_knowledge: [68],
+      n_frames: 5,
+      group: 2,
+      low: [10],
+      step: [0.5],
+      error_step: [0.1],
+      values: inside(new Uint8Array(Int16Array.of(0, 4, -2, 6, -32_768, -32_768).buffer)),
+      errors: inside(Uint8Array.of(1, 255, 3, 4, 255, 255)),
+    };
+    curves.load(saved);
+    const curve = curves.get(0.3);
+    expect([...(curve?.ic ?? [])]).toEqual([10, 12, 9, 13, Number.NaN]);
+    expect(curve?.stderr[0]).toBeCloseTo(0.1);
+    expect(curve?.stderr[1]).toBeNaN();
+    expect([...(curve?.states ?? [])]).toEqual([FINAL, FINAL, FINAL, FINAL, 0]);
+    curves.restart(restart(1, [0.3], 5));
+    expect(curves.get(0.3)?.states[0]).toBe(STALE);
+    curves.load(saved);
+    expect(curves.get(0.3)?.states[0]).toBe(STALE);
   });
 });

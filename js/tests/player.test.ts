@@ -7,11 +7,12 @@ const CHUNK = 5 * RATE;
 class Source {
   buffer: { seconds: number } | null = null;
   onended: (() => void) | null = null;
-  started: { when: number; offset: number } | null = null;
+  started: { when: number; offset: number; length: number } | null = null;
   stopped = false;
+  playbackRate = { value: 1 };
   connect() {}
-  start(when: number, offset: number) {
-    this.started = { when, offset };
+  start(when: number, offset = 0, length = 0) {
+    this.started = { when, offset, length };
   }
   stop() {
     this.stopped = true;
@@ -33,6 +34,9 @@ class Context {
   createBuffer(_: number, length: number, rate: number) {
     return { seconds: length / rate, getChannelData: () => new Float32Array(length) };
   }
+  createGain() {
+    return { gain: { value: 1 }, connect() {} };
+  }
   createBufferSource() {
     const made = new Source();
     this.sources.push(made);
@@ -45,10 +49,11 @@ function setup(seconds: number) {
   const player = new Player(
     (first) => asked.push(first / CHUNK),
     () => {},
+    () => {},
     seconds,
   );
   const answer = (index: number) => {
-    const length = Math.min(CHUNK, Math.round(seconds * RATE) - index * CHUNK);
+    const length = Math.min(CHUNK + 1, Math.round(seconds * RATE) - index * CHUNK);
     player.take(index * CHUNK, new Int16Array(length));
   };
   const after = (elapsed: number) => {
@@ -82,10 +87,11 @@ describe("player", () => {
   });
 
   it("lets chunks follow each other without gap or overlap", async () => {
-    const { player, answer } = setup(60);
+    const { player, answer, after } = setup(60);
     await player.play();
     answer(0);
     answer(1);
+    after(4);
     const [first, second] = Context.last.sources;
     expect((second.started?.when ?? 0) - (first.started?.when ?? 0)).toBeCloseTo(5, 9);
     player.close();
@@ -149,5 +155,87 @@ describe("player", () => {
     vi.advanceTimersByTime(10_100);
     expect(asked).toEqual([0, 0]);
     player.close();
+  });
+
+  /** What sounds, as spans of the recording in the order of the clock, and the times they begin. */
+  const heard = () =>
+    Context.last.sources
+      .filter((source) => source.started && source.started.length > 0)
+      .map(({ started }) => started ?? { when: 0, offset: 0, length: 0 });
+
+  it("repeats the selection without a gap, across chunks, and the position goes round", async () => {
+    const { player, answer, after } = setup(60);
+    player.set([4, 6], 1);
+    await player.play();
+    answer(0);
+    answer(1);
+    const start = Context.last.currentTime + 0.03;
+    for (let k = 0; k < 50; k++) after(0.1);
+    const spans = heard();
+    expect(spans.slice(0, 4).map(({ offset, length }) => [offset, length])).toEqual([
+      [4, 1],
+      [0, 1],
+      [4, 1],
+      [0, 1],
+    ]);
+    spans.slice(1).forEach(({ when }, k) => {
+      expect(when).toBeCloseTo(spans[k].when + spans[k].length, 9);
+    });
+    expect(player.position).toBeCloseTo(4 + ((Context.last.currentTime - start) % 2), 6);
+    player.close();
+  });
+
+  it("keeps the position right at half and double speed, and when the speed changes", async () => {
+    const { player, answer, after } = setup(60);
+    player.set(null, 0.5);
+    await player.play();
+    answer(0);
+    answer(1);
+    after(4.03);
+    expect(player.position).toBeCloseTo(2, 6);
+    expect(Context.last.sources[0].playbackRate.value).toBe(0.5);
+    player.set(null, 2);
+    expect(player.position).toBeCloseTo(2, 4);
+    after(1.03);
+    expect(player.position).toBeCloseTo(4, 4);
+    const [first, second] = heard().slice(-2);
+    expect(second.when - first.when).toBeCloseTo(first.length / 2, 6);
+    player.close();
+  });
+
+  it("clicks when a peak sounds, at any speed", async () => {
+    const { player, answer } = setup(4);
+    player.set(null, 2, [1, 3]);
+    await player.play();
+    answer(0);
+    const begin = heard()[0].when;
+    const clicks = Context.last.sources.filter((source) => source.started?.length === 0);
+    expect(clicks.map((source) => (source.started?.when ?? 0) - begin)).toEqual([
+      expect.closeTo(0.5, 6),
+      expect.closeTo(1.5, 6),
+    ]);
+    expect(clicks[0].playbackRate.value).toBe(1);
+    player.close();
+  });
+
+  it("says so when the browser does not let sound begin", async () => {
+    class Silent extends Context {
+      override resume() {
+        return new Promise<void>(() => {});
+      }
+    }
+    vi.stubGlobal("AudioContext", Silent);
+    const refused = vi.fn();
+    const player = new Player(
+      () => {},
+      () => {},
+      refused,
+      10,
+    );
+    const playing = player.play();
+    await vi.advanceTimersByTimeAsync(1_100);
+    await playing;
+    expect(player.state).toBe("stopped");
+    expect(refused).toHaveBeenCalledOnce();
   });
 });

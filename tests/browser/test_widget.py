@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from .conftest import Lab, Notebook
+from .lab import Lab, Notebook
 
 pytestmark = pytest.mark.browser
 
@@ -155,6 +155,7 @@ def test_pointer_and_keys_zoom_select_and_read_values(notebook: Notebook) -> Non
     page.mouse.move(at(0.35), y)
     page.mouse.move(at(0.5), y)
     page.mouse.up()
+    page.wait_for_timeout(300)
     start, end = json.loads(notebook.run("print(list(w.selection))"))
     assert (start, end) == (pytest.approx(5.22, abs=0.05), pytest.approx(10.45, abs=0.05))
     frame = int(10.448 * 44_100 // 4096)
@@ -171,6 +172,171 @@ def test_pointer_and_keys_zoom_select_and_read_values(notebook: Notebook) -> Non
     assert window.bounding_box()["width"] == pytest.approx(whole / 1.6, rel=0.02)
     page.keyboard.press("End")
     notebook.until("Math.abs(w.position() - 20.94) < 0.1")
+
+
+def drag(notebook: Notebook, start: float, end: float) -> None:
+    """Select between two shares of the plots' width."""
+    plot = notebook.page.locator(".u-over").first.bounding_box()
+    y = plot["y"] + 30
+    notebook.page.mouse.move(plot["x"] + start * plot["width"], y)
+    notebook.page.mouse.down()
+    notebook.page.mouse.move(plot["x"] + (start + end) / 2 * plot["width"], y)
+    notebook.page.mouse.move(plot["x"] + end * plot["width"], y)
+    notebook.page.mouse.up()
+
+
+def test_units_overlay_and_smoothing_are_those_of_the_library(notebook: Notebook) -> None:
+    page = notebook.page
+    for unit in ("zscore", "minmax", "headroom"):
+        page.get_by_test_id("unit").select_option(unit)
+        kernel = json.loads(notebook.run(f"import json; print(json.dumps(w.result.normalized({unit!r}).ic.tolist()))"))
+        for level, expected in zip((0, 0.3, 0.6), kernel, strict=True):
+            shown = [np.nan if v is None else v for v in notebook.ask(f"w.drawn({level})")]
+            np.testing.assert_allclose(shown, expected, rtol=2e-4, atol=2e-4)
+    assert notebook.run("print(w.unit)").strip() == "headroom"
+    page.get_by_test_id("layout").select_option("overlay")
+    page.get_by_test_id("overlay").wait_for()
+    assert page.get_by_test_id("lane-0.3").count() == 0
+    notebook.run("w.overlay = False; w.unit = 'nats'; w.smoothing = 5")
+    page.get_by_test_id("lane-0.3").wait_for()
+    assert page.get_by_test_id("smoothing-value").inner_text() == "0.5 s"
+    drawn, raw = notebook.ask("w.drawn(0.3)"), notebook.ask("w.trace(0.3).ic")
+    assert drawn[50] == pytest.approx(np.mean(raw[48:53]), abs=1e-4)
+    assert_traces_are_the_kernels(notebook)
+
+
+def test_view_levels_and_playing_go_both_ways(notebook: Notebook) -> None:
+    page = notebook.page
+    notebook.run("w.view = (5.0, 10.0); w.visible_levels = [0.3]")
+    notebook.until("w.span()[0] === 5 && w.span()[1] === 10")
+    page.get_by_test_id("lane-0.6").wait_for(state="detached")
+    drag(notebook, 0.2, 0.4)
+    page.get_by_test_id("zoom-selection").click()
+    notebook.until("Math.abs(w.span()[0] - 6) < 0.05 && Math.abs(w.span()[1] - 7) < 0.05")
+    page.wait_for_timeout(500)
+    assert json.loads(notebook.run("print(list(w.view))")) == pytest.approx([6, 7], abs=0.05)
+    words = page.get_by_test_id("selected").inner_text()
+    expected = "r = w.result.between(*w.selection).ic_at(0.3); print(f'mean {r.mean():.1f}, max {r.max():.1f}')"
+    assert notebook.run(expected).strip() in words
+    page.get_by_test_id("zoom-whole").click()
+    page.wait_for_timeout(500)
+    assert notebook.run("print(w.view)").strip() == "None"
+    notebook.run("w.playing = True")
+    notebook.until("w.state() === 'playing'")
+    page.get_by_test_id("play").click()
+    page.wait_for_timeout(300)
+    assert notebook.run("print(w.playing)").strip() == "False"
+
+
+RECORD = """async (root) => {
+    const tap = root.audioic.tap(), context = tap.context;
+    const source = `registerProcessor("keep", class extends AudioWorkletProcessor {
+        process([input]) { if (input[0]) this.port.postMessage(input[0].slice()); return true; }
+    });`;
+    await context.audioWorklet.addModule(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+    const node = new AudioWorkletNode(context, "keep"), out = [];
+    node.port.onmessage = ({ data }) => out.push(...data);
+    tap.connect(node);
+    await new Promise((resolve) => setTimeout(resolve, 3500));
+    tap.disconnect(node);
+    return out;
+}"""
+
+
+def test_a_loop_sounds_without_a_gap(notebook: Notebook) -> None:
+    """What comes out, sample by sample, is the selection again and again; it spans two chunks of sound."""
+    notebook.run("w.selection = (4.6, 5.4); w.loop = True; w.current_time = 4.6; w.playing = True")
+    notebook.until("w.state() === 'playing'")
+    heard = np.array(notebook.widget.evaluate(RECORD), np.float32)
+    notebook.page.get_by_test_id("play").click()
+    notebook.run("w.loop = False")
+    code = "from audioic_widget.audio import pcm16; r = aw.read_recording(aw.example('minuet')); import json; "
+    code += "print(json.dumps(pcm16(r.samples[round(4.6 * 44100):round(5.4 * 44100)]).tolist()))"
+    period = np.array(json.loads(notebook.run(code)), np.float32) / 32_768
+    heard = heard[: 3 * len(period)]
+    tiled = np.tile(period, 5)
+    # Where in the selection the recording began; times on the audio clock round, by less than 1e-9 of a sample.
+    windows = np.lib.stride_tricks.sliding_window_view(tiled, 1_000)[: len(period)]
+    start = int(np.abs(windows - heard[:1_000]).max(axis=1).argmin())
+    np.testing.assert_allclose(heard, tiled[start : start + len(heard)], atol=1e-9)
+
+
+def test_speed_keeps_position_and_clock_together(notebook: Notebook) -> None:
+    for speed in ("0.5", "2"):
+        notebook.page.get_by_test_id("speed").select_option(speed)
+        notebook.run("w.current_time = 2.0; w.playing = True")
+        notebook.until("w.state() === 'playing' && w.position() > 2.1")
+        samples = notebook.widget.evaluate(
+            """async (root) => {
+                const out = [], start = performance.now();
+                while (performance.now() - start < 2500) {
+                    out.push([performance.now() / 1000, root.audioic.position()]);
+                    await new Promise((resolve) => setTimeout(resolve, 50));
+                }
+                return out;
+            }"""
+        )
+        notebook.page.get_by_test_id("play").click()
+        clock, position = np.array(samples).T
+        drift = (position - position[0]) - float(speed) * (clock - clock[0])
+        assert np.abs(drift).max() < 0.093, speed
+    notebook.run("w.speed = 1.0")
+
+
+def test_peaks_annotations_spectrogram_and_help(notebook: Notebook) -> None:
+    page = notebook.page
+    notebook.run("w.annotations = [(0, 10, '<img src=x onerror=window.broken=1>'), (12.0, 12.0, 'beat')]")
+    page.get_by_test_id("annotations").wait_for()
+    notebook.widget.focus()
+    for key in ("s", "p", "?"):
+        page.keyboard.press(key)
+    page.get_by_test_id("help-panel").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_test_id("help-panel").wait_for(state="hidden")
+    page.get_by_test_id("peak-0").wait_for()
+    best = float(notebook.run("print(w.result.peaks(0.0, 1)['time'][0])"))
+    page.get_by_test_id("clicks").check()
+    page.get_by_test_id("peak-0").click()
+    notebook.until("w.state() === 'playing'")
+    assert notebook.ask("w.position()") == pytest.approx(best - 4096 / 44_100 - 1, abs=0.3)
+    page.get_by_test_id("play").click()
+    bright = page.get_by_test_id("mel").evaluate(
+        "(c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 == 0 && v > 150).length"
+    )
+    assert bright > 1000
+    assert page.evaluate("() => window.broken") is None
+    frames = notebook.run("print(int(w.annotation_ic()['frames'][3]))")
+    assert frames.strip() == "1"
+
+
+def test_csv_and_png_are_saved(notebook: Notebook) -> None:
+    with notebook.page.expect_download() as download:
+        notebook.page.get_by_test_id("csv").click()
+    text = download.value.path().read_text()
+    assert download.value.suggested_filename == "minuet_ic.csv"
+    assert text == notebook.run("from audioic_widget.formats import csv_text; print(csv_text(w.result), end='')")
+    with notebook.page.expect_download() as download:
+        notebook.page.get_by_test_id("png").click()
+    assert download.value.path().read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_two_fingers_zoom(notebook: Notebook) -> None:
+    notebook.widget.evaluate(
+        """(root) => {
+            const stack = root.querySelector(".aic-stack"), box = stack.getBoundingClientRect();
+            stack.setPointerCapture = () => {};
+            const at = (share) => box.left + 56 + share * (box.width - 68);
+            const say = (type, pointerId, share) => stack.dispatchEvent(new PointerEvent(type, {
+                pointerId, clientX: at(share), clientY: box.top + 20, button: 0, pointerType: "touch", bubbles: true }));
+            say("pointerdown", 11, 0.45); say("pointerdown", 12, 0.55);
+            say("pointermove", 11, 0.4); say("pointermove", 12, 0.6);
+            say("pointerup", 11, 0.4); say("pointerup", 12, 0.6);
+        }"""
+    )
+    start, end = notebook.ask("w.span()")
+    assert end - start == pytest.approx(20.94 / 2, rel=0.05)
+    assert (start + end) / 2 == pytest.approx(20.94 / 2, rel=0.05)
+    notebook.run("w.view = None")
 
 
 def test_a_file_that_cannot_be_read_shows_its_sentence(open_notebook: Open, lab: Lab) -> None:

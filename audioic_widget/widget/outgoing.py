@@ -1,0 +1,63 @@
+"""Sends curves to the browser: not more than ten messages a second, each in pieces that block no channel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from audioic_widget.widget import messages
+from audioic_widget.widget.curves import Curves, State
+from audioic_widget.widget.session import Update
+
+SEND_INTERVAL = 0.1
+"""Least seconds between two messages of curves."""
+
+Send = Callable[[Iterable[messages.Message]], None]
+
+
+class Outgoing:
+    """Gathers the updates of one computation and sends what has changed.
+
+    Parameters
+    ----------
+    curves : Curves
+        Where updates are put.
+    revision : int
+        Of the computation.
+    send : callable
+        Takes messages.
+    """
+
+    def __init__(self, curves: Curves, revision: int, send: Send) -> None:
+        self._curves = curves
+        self._revision = revision
+        self._send = send
+        self._first, self._stop = curves.n_frames, 0
+        self._sent = -SEND_INTERVAL
+
+    def begin(self) -> None:
+        """Say that a computation begins."""
+        self._send([messages.restart(self._revision, self._curves.levels, self._curves.n_frames)])
+
+    def take(self, update: Update) -> bool:
+        """Take in `update`; whether it was sent, along with those before it."""
+        state = State.FINAL if update.stage == "final" else State.DRAFT
+        self._curves.put(update.levels, update.first, update.ic, update.stderr, state)
+        self._first = min(self._first, update.first)
+        self._stop = max(self._stop, update.first + update.ic.shape[1])
+        now = time.monotonic()
+        if update.result is None and now - self._sent < SEND_INTERVAL:
+            return False
+        self._send_range(self._first, self._stop)
+        self._first, self._stop = self._curves.n_frames, 0
+        self._sent = now
+        return True
+
+    def send_all(self) -> None:
+        """Everything, for a page that has just begun."""
+        self.begin()
+        self._send_range(0, self._curves.n_frames)
+
+    def _send_range(self, first: int, stop: int) -> None:
+        curves = self._curves
+        self._send(messages.curves(self._revision, curves.levels, first, stop, curves.ic, curves.stderr, curves.states))

@@ -1,0 +1,217 @@
+// A chart of one noise level (a lane) or of several (an overlay) over the span on screen.
+
+import uPlot from "uplot";
+import { points } from "./decimate";
+import { axisLabel } from "./display";
+import { colour, element } from "./dom";
+import { clock, level as levelText } from "./format";
+import type { Session } from "./session";
+
+/** Width of the space left of all plots, in CSS pixels; style.css has the same number. */
+export const GUTTER = 56;
+/** Space right of all plots. */
+export const MARGIN = 12;
+const LANE = 104;
+const OVERLAY = 232;
+const AXIS = 26;
+const LABEL = 14;
+/** Columns a level has: settled, pending, high, low, flagged. */
+const COLUMNS = 5;
+/** Told apart by more than colour, where levels share a chart. */
+const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [12, 4], [4, 2]];
+/** Seconds between two marks of the time axis. */
+const INCREMENTS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
+
+/** A level and its place among all, which decides its colour. */
+export interface Trace {
+  level: number;
+  index: number;
+}
+
+export class Chart {
+  readonly root: HTMLElement;
+  private readonly chart: uPlot;
+  private width = 0;
+  /** Keeps its style from draw to draw: asking the page for colours is slow. */
+  private colours = new Map<string, string>();
+
+  /** @param last whether it shows the time axis */
+  constructor(
+    private readonly session: Session,
+    private readonly traces: Trace[],
+    private readonly last: boolean,
+    host: HTMLElement,
+  ) {
+    const alone = traces.length === 1;
+    this.root = element("div", {
+      class: "aic-lane",
+      "data-testid": alone ? `lane-${traces[0].level}` : "overlay",
+    });
+    const names = element("span", { class: "aic-lane-name" });
+    for (const { level, index } of traces) {
+      const name = element(
+        "span",
+        { class: alone ? "" : "aic-key" },
+        alone ? `noise level ${levelText(level)}` : levelText(level),
+      );
+      name.style.setProperty("--aic-ink", `var(--aic-trace-${index % 6})`);
+      names.append(name);
+    }
+    this.root.append(names);
+    host.append(this.root);
+    const muted = () => this.colour("--aic-muted");
+    const grid = { stroke: () => this.colour("--aic-grid"), width: 1 };
+    const font = "11px system-ui, sans-serif";
+    this.chart = new uPlot(
+      {
+        width: 100,
+        height: this.height,
+        padding: [8, MARGIN, last ? 0 : 6, 0],
+        legend: { show: false },
+        cursor: { show: false },
+        scales: {
+          x: { time: false, auto: false },
+          y: { range: (_, low, high) => padded(low, high, session.display.unit) },
+        },
+        axes: [
+          {
+            show: last,
+            size: AXIS,
+            font,
+            stroke: muted,
+            grid,
+            ticks: grid,
+            incrs: INCREMENTS,
+            values: (chart, at, __, ___, step) => at.map((t) => timeLabel(chart, t, step)),
+          },
+          {
+            size: GUTTER - LABEL,
+            font,
+            stroke: muted,
+            grid,
+            ticks: grid,
+            space: 24,
+            label: () => axisLabel(session.display),
+            labelSize: LABEL,
+            labelFont: "10px system-ui, sans-serif",
+            labelGap: 0,
+          } as uPlot.Axis,
+        ],
+        series: [{}, ...traces.flatMap((trace) => this.series(trace, alone))],
+        bands: traces.map(({ index }, row) => ({
+          series: [row * COLUMNS + 3, row * COLUMNS + 4],
+          fill: () => `color-mix(in srgb, ${this.ink(index)} 22%, transparent)`,
+        })),
+        hooks: { drawAxes: [() => this.drawLines()] },
+      },
+      this.empty(),
+      this.root,
+    );
+  }
+
+  private series({ index }: Trace, alone: boolean): uPlot.Series[] {
+    const stroke = () => this.ink(index);
+    const dash = alone ? [] : DASHES[index % DASHES.length];
+    return [
+      { stroke, width: 1.5, dash, points: { show: false } },
+      { stroke, width: 1, alpha: 0.4, dash, points: { show: false } },
+      { stroke: "transparent", points: { show: false } },
+      { stroke: "transparent", points: { show: false } },
+      { stroke: () => this.colour("--aic-error"), width: 3, points: { show: false } },
+    ];
+  }
+
+  private ink(index: number): string {
+    return this.colour(`--aic-trace-${index % 6}`);
+  }
+
+  private colour(name: string): string {
+    const known = this.colours.get(name);
+    if (known) return known;
+    const found = colour(this.root, name);
+    this.colours.set(name, found);
+    return found;
+  }
+
+  private get height(): number {
+    return (this.traces.length === 1 ? LANE : OVERLAY) + (this.last ? AXIS : 0);
+  }
+
+  private empty(): uPlot.AlignedData {
+    return Array.from({ length: 1 + COLUMNS * this.traces.length }, () => []) as unknown as uPlot.AlignedData;
+  }
+
+  draw(): void {
+    const width = this.root.clientWidth;
+    if (width === 0) return;
+    if (width !== this.width) this.chart.setSize({ width, height: this.height });
+    this.width = width;
+    const { start, end } = this.session.timeline;
+    const pixels = Math.max(width - GUTTER - MARGIN, 1);
+    const data: unknown[] = [];
+    for (const { level } of this.traces) {
+      const curve = this.session.shown.get(level, this.session.display);
+      if (!curve) continue;
+      // All curves have the same frames, so their points have the same x.
+      const { x, settled, pending, high, low, flagged } = points(curve, start, end, pixels);
+      if (!data.length) data.push(x);
+      data.push(settled, pending, high, low, flagged);
+    }
+    const complete = data.length === 1 + COLUMNS * this.traces.length;
+    this.chart.batch(() => {
+      this.chart.setData(complete ? (data as uPlot.AlignedData) : this.empty(), false);
+      this.chart.setScale("x", { min: start, max: end });
+    });
+  }
+
+  /** The theme has changed: ask for its colours again. */
+  recolour(): void {
+    this.colours.clear();
+  }
+
+  close(): void {
+    this.chart.destroy();
+    this.root.remove();
+  }
+
+  /** The closed-form line of what a listener without knowledge would say, where it lies within the scale. */
+  private drawLines(): void {
+    const { unit } = this.session.display;
+    if (unit !== "headroom" && (unit !== "nats" || this.traces.length > 1)) return;
+    const line = this.session.curves.line(this.traces[0].level);
+    const at = unit === "headroom" ? 0 : line?.noKnowledge;
+    const { min, max } = this.chart.scales.y;
+    if (!line || at === undefined || min === undefined || max === undefined || at < min || at > max) return;
+    const { ctx, bbox } = this.chart;
+    const y = Math.round(this.chart.valToPos(at, "y", true));
+    ctx.save();
+    ctx.strokeStyle = ctx.fillStyle = this.colour("--aic-muted");
+    ctx.setLineDash([4, 4]);
+    ctx.lineWidth = devicePixelRatio;
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+    ctx.textAlign = "left";
+    ctx.textBaseline = "bottom";
+    ctx.font = `${10 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.fillText("no knowledge", bbox.left + 4 * devicePixelRatio, y - 2 * devicePixelRatio);
+    ctx.restore();
+  }
+}
+
+/** Where a mark is; nothing where the text would be cut by the edge. */
+function timeLabel(chart: uPlot, seconds: number, step: number): string {
+  const { min = 0, max = 0 } = chart.scales.x;
+  if (seconds > max - (LABEL * (max - min)) / chart.width) return "";
+  return clock(seconds, step >= 1 ? 0 : step >= 0.1 ? 1 : 2);
+}
+
+/** The range of a y axis: a little more than the values, and the line that headroom is measured from. */
+function padded(low: number | null, high: number | null, unit: string): [number, number] {
+  if (low === null || high === null) return [0, 1];
+  const least = unit === "minmax" ? 0.1 : 1;
+  const top = unit === "headroom" ? Math.max(high, 0) : high;
+  const space = Math.max((top - low) * 0.08, (least - (top - low)) / 2, 0.05);
+  return [low - space, top + space];
+}

@@ -1,0 +1,93 @@
+// Below the plots: values under the pointer, the selection in numbers, peaks, files to take away.
+
+import { annotationAt } from "./annotations";
+import type { Part } from "./controls";
+import { summary } from "./display";
+import { button, element } from "./dom";
+import { clock, level as levelText, nats } from "./format";
+import { frameAt } from "./frames";
+import type { Session } from "./session";
+
+/** Share of the span on screen within which an annotation without length is met. */
+const SLACK = 0.005;
+
+/** Values at a moment; `show` is for every frame of the screen. */
+export function readout(session: Session): { root: HTMLElement; show: (seconds: number) => void } {
+  const root = element("p", { class: "aic-readout", "data-testid": "hover" });
+  const show = (seconds: number) => {
+    const { model, curves, timeline } = session;
+    const frame = frameAt(seconds);
+    const values = model.get("visible_levels").map((level) => {
+      const curve = curves.get(level);
+      return `${levelText(level)}: ${curve ? nats(curve.ic[frame] ?? Number.NaN, curve.stderr[frame]) : "–"}`;
+    });
+    const note = annotationAt(session.annotations, seconds, timeline.span * SLACK)?.label ?? "";
+    const text = session.waveform
+      ? `${clock(seconds, 2)}   ${values.join("   ")}   nats   ${note}`.trimEnd()
+      : "";
+    if (root.textContent !== text) root.textContent = text;
+  };
+  return { root, show };
+}
+
+/** The selection in numbers, and what can be taken away. */
+export function footer(session: Session, savePicture: () => void): Part {
+  const { model, curves, panels } = session;
+  const chosen = element("p", { class: "aic-selected", "data-testid": "selected" });
+  const csv = button("csv", "CSV", "Save the result as CSV", () => session.send({ type: "table" }));
+  const png = button("png", "PNG", "Save what is seen as a picture", savePicture);
+  const help = button("help", "?", "Keys (?)", () => session.switch("help"));
+  const root = element("div", { class: "aic-footer" }, chosen, csv, png, help);
+  const update = () => {
+    const span = model.get("selection");
+    const parts = (span ? model.get("visible_levels") : []).flatMap((level) => {
+      const curve = curves.get(level);
+      const found = curve && span && summary(curve, ...span);
+      return found ? [`${levelText(level)}: mean ${found.mean.toFixed(1)}, max ${found.max.toFixed(1)}`] : [];
+    });
+    chosen.textContent = span
+      ? `${clock(span[0])}–${clock(span[1])}   ${parts.join("   ")}${parts.length ? "   nats" : ""}`
+      : "Drag over the plots to select";
+    csv.disabled = model.get("status") !== "done" || session.alone;
+    png.disabled = session.waveform === null;
+    help.setAttribute("aria-pressed", String(panels.help));
+  };
+  return { root, update };
+}
+
+/** The most surprising moments, each to be heard. */
+export function peaks(session: Session): Part {
+  const { panels } = session;
+  const title = element("span", {});
+  const list = element("ol", { "aria-label": "The most surprising moments" });
+  const clicks = element("input", { type: "checkbox", "data-testid": "clicks" });
+  clicks.addEventListener("change", () => session.switch("clicks"));
+  const heading = element(
+    "div",
+    { class: "aic-peaks-title" },
+    title,
+    element("label", { title: "A soft click at every peak while it plays" }, clicks, " click while playing"),
+  );
+  const root = element("section", { class: "aic-peaks", "data-testid": "peak-list" }, heading, list);
+  let shown: unknown = null;
+  const update = () => {
+    root.hidden = !panels.peaks;
+    clicks.checked = panels.clicks;
+    if (shown === session.peaks) return;
+    shown = session.peaks;
+    title.textContent = session.peaks.length
+      ? `Most surprising at noise level ${levelText(session.peakLevel)}`
+      : "Peaks are listed when the result is complete";
+    list.replaceChildren(
+      ...session.peaks.map((peak, rank) => {
+        const at = clock(peak.start);
+        const label = `Play from a second before ${at}`;
+        const play = button(`peak-${rank}`, "", label, () => session.playPeak(peak));
+        play.append(element("b", {}, at), ` ${peak.nats.toFixed(1)}`);
+        play.setAttribute("aria-label", `Peak ${rank + 1}: ${peak.nats.toFixed(1)} nats at ${at}. ${label}`);
+        return element("li", {}, play);
+      }),
+    );
+  };
+  return { root, update };
+}

@@ -1,0 +1,72 @@
+// The keyboard, and the panel that tells of it.
+
+import type { Part } from "./controls";
+import { element } from "./dom";
+import { FRAME_PERIOD } from "./frames";
+import type { Session } from "./session";
+import { ZOOM, zoom, zoomOut, zoomToSelection } from "./transport";
+
+const HELP: [string, string][] = [
+  ["Space", "play, pause"],
+  ["← →", "a second back, on; with Shift, a frame"],
+  ["Home End", "to the start, to the end"],
+  ["L", "loop the selection"],
+  ["+ −", "zoom in, out"],
+  ["Z 0", "zoom to the selection, show everything"],
+  ["F", "follow the playhead"],
+  ["S P", "spectrogram, peaks"],
+  ["Esc", "close this, drop the selection"],
+  ["Click, drag", "go there, select"],
+  ["Ctrl or ⌘ + wheel", "zoom at the pointer; two fingers on a touch screen"],
+  ["Shift + wheel", "move along"],
+];
+
+/** Calls what a key stands for; `onKey` after each. */
+export function listenToKeys(root: HTMLElement, session: Session, onKey: () => void): void {
+  const { model, player, timeline, panels } = session;
+  const step = (event: KeyboardEvent) => (event.shiftKey ? FRAME_PERIOD : 1);
+  const keys: Record<string, (event: KeyboardEvent) => void> = {
+    " ": () => session.toggle(),
+    arrowleft: (event) => player.seek(player.position - step(event)),
+    arrowright: (event) => player.seek(player.position + step(event)),
+    home: () => player.seek(0),
+    end: () => player.seek(timeline.duration),
+    l: () => session.set("loop", !model.get("loop")),
+    "+": () => zoom(session, ZOOM),
+    "=": () => zoom(session, ZOOM),
+    "-": () => zoom(session, 1 / ZOOM),
+    z: () => zoomToSelection(session),
+    "0": () => zoomOut(session),
+    f: () => session.set("follow", !model.get("follow")),
+    s: () => session.switch("spectrogram"),
+    p: () => session.switch("peaks"),
+    "?": () => session.switch("help"),
+    escape: () => (panels.help ? session.switch("help") : session.set("selection", null)),
+  };
+  root.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // JupyterLab listens on the document and would take arrows and letters for its own commands.
+    event.stopPropagation();
+    const action = keys[event.key.toLowerCase()];
+    const target = event.target instanceof Element ? event.target : root;
+    // Fields and sliders need their keys; a button needs only space and Enter.
+    if (!action || target.closest("input, select") || (target.closest("button") && event.key === " ")) return;
+    event.preventDefault();
+    action(event);
+    onKey();
+  });
+}
+
+export function helpPanel({ panels }: Session): Part {
+  const list = element("dl", {});
+  for (const [key, what] of HELP) list.append(element("dt", {}, key), element("dd", {}, what));
+  const root = element(
+    "section",
+    { class: "aic-help", "aria-label": "Keys", "data-testid": "help-panel" },
+    list,
+  );
+  const update = () => {
+    root.hidden = !panels.help;
+  };
+  return { root, update };
+}

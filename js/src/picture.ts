@@ -1,0 +1,38 @@
+// What is seen of the plots, as a PNG to save.
+
+import { colour } from "./dom";
+
+/** Saves every canvas inside `stack`, where it is, on the theme's ground. */
+export function savePicture(stack: HTMLElement, name: string): void {
+  const ratio = window.devicePixelRatio || 1;
+  const box = stack.getBoundingClientRect();
+  const picture = document.createElement("canvas");
+  picture.width = Math.round(box.width * ratio);
+  picture.height = Math.round(box.height * ratio);
+  const context = picture.getContext("2d");
+  if (!context) return;
+  context.fillStyle = getComputedStyle(stack.closest(".audioic") ?? stack).backgroundColor;
+  context.fillRect(0, 0, picture.width, picture.height);
+  for (const canvas of stack.querySelectorAll("canvas")) {
+    const at = canvas.getBoundingClientRect();
+    if (at.width === 0) continue;
+    context.drawImage(
+      canvas,
+      (at.x - box.x) * ratio,
+      (at.y - box.y) * ratio,
+      at.width * ratio,
+      at.height * ratio,
+    );
+  }
+  context.fillStyle = colour(stack, "--aic-muted");
+  context.font = `${11 * ratio}px system-ui, sans-serif`;
+  context.textAlign = "right";
+  for (const label of stack.querySelectorAll<HTMLElement>(".aic-lane-name")) {
+    const at = label.getBoundingClientRect();
+    context.fillText(label.innerText, (at.right - box.x - 4) * ratio, (at.bottom - box.y - 4) * ratio);
+  }
+  const link = document.createElement("a");
+  link.download = name;
+  link.href = picture.toDataURL("image/png");
+  link.click();
+}

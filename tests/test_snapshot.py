@@ -1,0 +1,54 @@
+"""What is saved with a notebook: right to what can be seen, and small."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import audioic_widget as aw
+from audioic_widget.widget.snapshot import GAP, saved_traces, still_picture
+
+
+def result(frames: int, levels: int = 2) -> aw.ICResult:
+    rng = np.random.default_rng(1)
+    ic = rng.normal(40, 20, (levels, frames))
+    ic[:, :3] = np.nan
+    stderr = np.abs(rng.normal(0.5, 0.1, ic.shape))
+    stderr[:, :3] = np.nan
+    return aw.ICResult(np.arange(1, frames + 1) * 4096 / 44_100, np.linspace(0.1, 0.9, levels), ic, stderr)
+
+
+def unpacked(saved: dict) -> np.ndarray:
+    values = np.frombuffer(saved["values"], "<i2").reshape(len(saved["levels"]), -1)
+    shown = np.array(saved["low"])[:, None] + values * np.array(saved["step"])[:, None]
+    return np.where(values == GAP, np.nan, shown)
+
+
+def test_saved_traces_are_the_result_to_a_hundredth_of_a_nat() -> None:
+    full = result(500)
+    saved = saved_traces(full)
+    np.testing.assert_allclose(unpacked(saved), full.ic, atol=0.01)
+    errors = np.frombuffer(saved["errors"], np.uint8).reshape(2, -1) * np.array(saved["error_step"])[:, None]
+    np.testing.assert_allclose(errors[:, 3:], full.stderr[:, 3:], atol=0.01)
+
+
+def test_an_hour_of_five_levels_is_small_and_keeps_its_peaks() -> None:
+    full = result(38_760, levels=5)
+    saved = saved_traces(full)
+    assert len(saved["values"]) + len(saved["errors"]) < 100_000
+    shown = unpacked(saved)
+    assert shown.shape[1] == 2 * -(-38_760 // saved["group"])
+    np.testing.assert_allclose(np.nanmax(shown, axis=1), np.nanmax(full.ic, axis=1), atol=0.01)
+    np.testing.assert_allclose(np.nanmin(shown, axis=1), np.nanmin(full.ic, axis=1), atol=0.01)
+
+
+def test_silence_is_saved_as_gaps() -> None:
+    nothing = aw.ICResult([0.1, 0.2], [0.3], [[np.nan, np.nan]], [[np.nan, np.nan]])
+    assert np.isnan(unpacked(saved_traces(nothing))).all()
+
+
+def test_the_still_picture_is_escaped_and_small() -> None:
+    html = still_picture(result(1_938), '"><script>alert(1)</script>.wav')
+    assert "<script>" not in html
+    assert html.startswith('<img class="audioic-still" alt="Information content of &quot;')
+    assert len(html) == pytest.approx(100_000, abs=80_000)
