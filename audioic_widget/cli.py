@@ -109,6 +109,7 @@ def parser() -> ArgumentParser:
         "--preset", type=str, default="standard", help="draft, standard, pa-audioic (the published procedure) or exact."
     )
     add("--model", type=str, default="mini", help="Name, folder or file of the model.")
+    add("--alignment", type=str, default="grid", help="grid, or published: trim, rows and times of the published tool.")
     add("--seed", type=int, default=0, help="Seed of everything drawn: same seed, same numbers.")
     return command
 
@@ -131,6 +132,7 @@ def settings_of(options: Namespace) -> Any:
         noise_levels=options.noise_levels,
         monte_carlo_samples=options.monte_carlo_samples,
         audio_type=options.audio_type,
+        alignment=options.alignment,
         seed=options.seed,
         **{name: value for name, value in fields.items() if value is not None},
     )
@@ -194,7 +196,8 @@ def write_one(path: Path, output: Path, model: Any, settings: Any) -> None:
     with tqdm(
         total=1.0, desc=path.name, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}", delay=1, leave=False
     ) as bar:
-        for partial in stream_ic(encode(recording, model, settings.audio_type), model, settings, coarse_first=False):
+        encoded = encode(recording, model, settings.audio_type, alignment=settings.alignment)
+        for partial in stream_ic(encoded, model, settings, coarse_first=False):
             bar.update(max(partial.progress - bar.n, 0))
     assert partial.result is not None
     warn_if_silent(partial.result)

@@ -18,14 +18,21 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from audioic_widget.alignment import published_rows
 from audioic_widget.audio import Recording, read_recording, sounding_range
+from audioic_widget.codec.music2latent import Music2Latent
 from audioic_widget.engine import Fixed, Values, evaluations, precision_on, solve
 from audioic_widget.errors import ModelError, SettingsError
+from audioic_widget.frames import FRAME_SAMPLES, FrameGrid
 from audioic_widget.model.catalogue import ICModel, load_model
 from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
 
 Check = Callable[[], None]
+_ALIGNMENTS = {
+    "grid": "Time is the end of the frame; frames of 4096 samples at 44.1 kHz on the file's own grid",
+    "published": "as published: rows from the trimmed begin, Time near the start of the predicted frame",
+}
 Audio = str | os.PathLike[str] | BinaryIO | NDArray[Any] | Recording
 
 
@@ -43,12 +50,20 @@ class Encoded:
     latents : Tensor (T, D)
         Of the file's frames ``first .. first + T - 1``.
     first : int
-        File frame of the first latent.
+        File frame of the first latent; in published alignment the row before that of its successor.
+    published_rows : int or None
+        Rows of the result in published alignment.
     """
 
     recording: Recording
     latents: Tensor
     first: int
+    published_rows: int | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Values of a level: one for each frame of the file, or published rows."""
+        return self.recording.grid.n_frames if self.published_rows is None else self.published_rows
 
 
 @dataclass(frozen=True)
@@ -132,7 +147,7 @@ def compute_ic(
     """
     settings = (settings or ICSettings()).replace(**fields)
     recording = read_recording(audio, sample_rate)
-    encoded = encode(recording, load_model(model, device), settings.audio_type)
+    encoded = encode(recording, load_model(model, device), settings.audio_type, alignment=settings.alignment)
     result = None
     for partial in stream_ic(encoded, load_model(model, device), settings, coarse_first=on_partial is not None):
         if on_partial is not None:
@@ -150,8 +165,14 @@ def warn_if_silent(result: ICResult) -> None:
         warnings.warn(f"{name} holds no sound to compute IC of: its result is NaN.", SilenceWarning, stacklevel=3)
 
 
-def encode(recording: Recording, model: ICModel, audio_type: str = "music", check: Check | None = None) -> Encoded:
-    """Latents of the sounding part of `recording`.
+def encode(
+    recording: Recording,
+    model: ICModel,
+    audio_type: str = "music",
+    check: Check | None = None,
+    alignment: str = "grid",
+) -> Encoded:
+    """Latents of the sounding part of `recording`; "published" alignment also cuts it into the published chunks.
 
     Raises
     ------
@@ -162,6 +183,11 @@ def encode(recording: Recording, model: ICModel, audio_type: str = "music", chec
         raise ModelError(
             f'The model "{model.name}" has no codec and takes latents only: use compute_ic_from_latents, or another model.'
         )
+    if alignment == "published":
+        rows = published_rows(recording, audio_type)
+        codec = model.codec.chunked("published") if isinstance(model.codec, Music2Latent) else model.codec
+        latents = codec.encode(recording.samples[rows.start : rows.stop], 0, rows.n_latents, check)
+        return Encoded(recording, latents, rows.leading - 1, rows.n_rows)
     first, stop = sounding_range(recording, audio_type)
     return Encoded(recording, model.codec.encode(recording.samples, first, stop, check), first)
 
@@ -195,7 +221,9 @@ def stream_ic(
     Partial
         The last one carries the result.
     """
-    n_frames = encoded.recording.grid.n_frames
+    if (settings.alignment == "published") != (encoded.published_rows is not None):
+        raise SettingsError(f'alignment="{settings.alignment}" decides how a recording is encoded: encode it again.')
+    n_frames = encoded.n_rows
     first = encoded.first + 1  # the first latent has no context
     wanted = None if visible is None else (visible[0] - encoded.first, visible[1] - encoded.first)
     stages = [("final", settings)]
@@ -207,7 +235,9 @@ def stream_ic(
     values = None
     for stage, each in stages:
         values = Values.empty(len(each.noise_levels), max(len(encoded.latents) - 1, 0))
-        for start, stop in solve(values, encoded.latents, model, each, encoded.first, wanted=wanted, check=check):
+        for start, stop in solve(
+            values, encoded.latents, model, each, max(encoded.first, 0), wanted=wanted, check=check
+        ):
             done += evaluations(each) * (stop - start) / max(values.n_frames, 1)
             yield Partial(
                 first + start,
@@ -223,7 +253,8 @@ def stream_ic(
     inside = slice(first, first + values.n_frames)
     ic[:, inside], stderr[:, inside] = values.mean, values.stderr()
     provenance = describe(encoded, model, settings)
-    result = ICResult(encoded.recording.grid.end_times(), settings.noise_levels, ic, stderr, provenance)
+    time = FrameGrid(n_frames * FRAME_SAMPLES).end_times()
+    result = ICResult(time, settings.noise_levels, ic, stderr, provenance)
     yield Partial(0, n_frames, result.ic, result.stderr, "final", 1.0, result)
 
 
@@ -310,7 +341,7 @@ def describe(encoded: Encoded, model: ICModel, settings: ICSettings) -> dict[str
             "source_rate": recording.source_rate,
             "sha256": recording.checksum,
         },
-        "alignment": "Time is the end of the frame; frames of 4096 samples at 44.1 kHz on the file's own grid",
+        "alignment": _ALIGNMENTS[settings.alignment],
         "units": {"time": "s", "ic": "nat/frame"},
         "silent": len(encoded.latents) < 2,
     }

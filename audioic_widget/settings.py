@@ -19,6 +19,7 @@ Divergence = Literal["hutchinson", "exact"]
 ProbeKind = Literal["rademacher", "gaussian", "orthogonal"]
 Precision = Literal["auto", "bfloat16", "float32", "float64"]
 AudioType = Literal["music", "voice"]
+Alignment = Literal["grid", "published"]
 
 _CLUSTERED = {"spacing": "quadratic"}
 _PRESETS: dict[str, dict[str, Any]] = {
@@ -91,6 +92,9 @@ class ICSettings:
         float32 (some hundredths of a nat); "auto" takes it where the processor multiplies it fast, else "float32".
     audio_type : {"music", "voice"}
         How leading and trailing silence is found: by energy, or by voice activity.
+    alignment : {"grid", "published"}
+        Frames on the file's own grid, Time at a frame's end; or trim, rows and times of the published
+        tool, 93 to 186 ms early (see `audioic_widget.alignment`).
     seed : int >= 0
         Seeds probes and draws. Same seed, same numbers, whatever the batch, chunking and order.
 
@@ -120,6 +124,7 @@ class ICSettings:
     probe_kind: ProbeKind = _FROM_PRESET
     precision: Precision = _FROM_PRESET
     audio_type: AudioType = "music"
+    alignment: Alignment = "grid"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -213,6 +218,7 @@ _CHOICES: dict[str, Any] = {
     "probe_kind": ProbeKind,
     "precision": Precision,
     "audio_type": AudioType,
+    "alignment": Alignment,
 }
 
 

@@ -10,6 +10,7 @@ chunks that are cross-faded, where the published code cuts it into independent o
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -112,6 +113,12 @@ class Music2Latent(nn.Module):
             raise ModelError(
                 f"The codec's description in the model card does not fit this version ({error})."
             ) from error
+
+    def chunked(self, chunking: Chunking) -> Music2Latent:
+        """This codec, with the same weights in memory, and another way to cut long recordings."""
+        other = copy.copy(self)
+        other.chunking = chunking
+        return other
 
     @torch.inference_mode()
     def encode(

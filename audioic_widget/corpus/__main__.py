@@ -36,7 +36,17 @@ def run(options: argparse.Namespace) -> int:
     from audioic_widget.corpus.sources import find_items
     from audioic_widget.settings import ICSettings
 
-    names = ("preset", "noise_levels", "noising", "monte_carlo_samples", "n_steps", "n_probes", "audio_type", "seed")
+    names = (
+        "alignment",
+        "preset",
+        "noise_levels",
+        "noising",
+        "monte_carlo_samples",
+        "n_steps",
+        "n_probes",
+        "audio_type",
+        "seed",
+    )
     fields = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     settings = ICSettings(**fields)
     items = find_items(options.sources)
@@ -141,6 +151,7 @@ def parser() -> argparse.ArgumentParser:
     add("--monte-carlo-samples", type=int, help="draws of monte_carlo and average")
     add("--n-steps", type=int, help="of the solver")
     add("--n-probes", type=int, help="of the divergence estimate")
+    add("--alignment", help="grid (default) or published")
     add("--audio-type", help="music (default) or voice")
     add("--seed", type=int, help="of everything drawn (0)")
     return command

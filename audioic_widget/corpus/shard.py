@@ -119,7 +119,9 @@ def compute_item(item: Item, job: Job) -> ICResult:
     first = 0
     if item.start is not None or item.end is not None:
         first, recording = excerpt(recording, item)
-    *_, last = stream_ic(encode(recording, model, settings.audio_type), model, settings, coarse_first=False)
+    *_, last = stream_ic(
+        encode(recording, model, settings.audio_type, alignment=settings.alignment), model, settings, coarse_first=False
+    )
     assert last.result is not None
     result = last.result
     return ICResult(
