@@ -22,6 +22,7 @@ from tqdm import tqdm
 from audioic_widget.errors import AudioICError, OutputError, SettingsError
 
 SUBCOMMANDS = {
+    "train": "audioic_widget.training.command",
     "validate": "audioic_widget.validation.__main__",
 }
 """First words that are no file but the name of another command, and the module whose `main` it is."""

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import soundfile
@@ -31,6 +32,17 @@ COLOUR = 5.0
 """Decibels (sd) by which an octave of a recording is louder or softer than rendered: more timbres than a sound font has."""
 
 HELD_OUT_SHARE = 0.06
+
+
+class Sound(Protocol):
+    """What codec and flow learn from."""
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it is kept from training."""
+
+    def samples(self) -> NDArray[np.float32]:
+        """Mono samples at 44.1 kHz."""
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,9 @@ def melody_piece(seed: int, quarters: float = 200.0) -> Score:
         scale = SCALES[random.integers(len(SCALES))]
         tonic, part = int(random.integers(52, 70)), float(random.integers(2))
         kind = random.choice(["motif", "chain", "walk"], p=[0.55, 0.25, 0.2])
-        for duration, pitch in _LINES[kind](random, [tonic + 12 * octave + step for octave in (0, 1) for step in scale]):
+        for duration, pitch in _LINES[kind](
+            random, [tonic + 12 * octave + step for octave in (0, 1) for step in scale]
+        ):
             if pitch is not None:
                 rows.append((start, duration, pitch, part))
             start += duration
