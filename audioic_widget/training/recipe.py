@@ -29,7 +29,7 @@ from audioic_widget.training.train_flow import Flow, encode_all, train_flow
 
 log = logging.getLogger(__name__)
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 """Of the model that this recipe makes with its defaults."""
 
 
@@ -57,7 +57,7 @@ class Recipe:
     renderings: int = 640
     codec_renderings: int = 240
     codec_steps: int = 1500
-    flow_steps: int = 3108
+    flow_steps: int = 1780
     frames: int = 512
     seed: int = 4
 
