@@ -24,6 +24,7 @@ from audioic_widget.errors import AudioICError, OutputError, SettingsError
 SUBCOMMANDS = {
     "corpus": "audioic_widget.corpus.__main__",
     "models": "audioic_widget.model.__main__",
+    "train": "audioic_widget.training.command",
     "validate": "audioic_widget.validation.__main__",
 }
 """First words that are no file but the name of another command, and the module whose `main` it is."""

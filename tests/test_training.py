@@ -8,18 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
 from audioic_widget.codec.mini import MiniCodec, MiniConfig
-from audioic_widget.errors import AudioError, CheckpointError
+from audioic_widget.errors import AudioError, CheckpointError, OutputError
+from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.training import evaluate, loop, train_codec, train_flow
-from audioic_widget.training.arrange import HELD_OUT_PROGRAMS, Note, Performance, arrange
-from audioic_widget.training.dataset import SHARES, Rendering
+from audioic_widget.training.arrange import GRID_DELAY, HELD_OUT_PROGRAMS, Note, Performance, arrange
+from audioic_widget.training.dataset import PROCEDURAL, SHARES, Rendering, coloured
 from audioic_widget.training.export import export, rounded
 from audioic_widget.training.loop import Schedule, averaged_weights, fit
-from audioic_widget.training.procedural import loop_piece
+from audioic_widget.training.procedural import loop_piece, melody_piece
 from audioic_widget.training.render import midi_file, render, require_fluidsynth
 from audioic_widget.training.scores import COLLECTIONS, DRUM_PART, Score, load_scores, note_table
 from audioic_widget.training.train_flow import Flow, corrupted, stratified
@@ -60,7 +62,7 @@ def test_parts_and_chords_of_a_score_are_kept_apart() -> None:
 
 
 def test_the_shares_name_known_collections_and_add_up() -> None:
-    assert set(SHARES) == {*COLLECTIONS, "loops"}
+    assert set(SHARES) == {*COLLECTIONS, *PROCEDURAL}
     assert sum(SHARES.values()) == pytest.approx(1)
 
 
@@ -70,7 +72,17 @@ def test_an_arrangement_keeps_rhythm_and_intervals() -> None:
     assert np.diff(pitches).tolist() == [1] * 15
     onsets = np.array([note.onset for note in performance.notes])
     assert 0.15 < np.median(np.diff(onsets)) < 0.6
+    assert onsets[0] > 0
     assert all(1 <= note.velocity <= 127 for note in performance.notes)
+
+
+def test_about_half_of_the_arrangements_keep_to_the_frame_grid() -> None:
+    on_grid = 0
+    for seed in range(60):
+        onsets = np.array([note.onset for note in arrange(SCALE, np.random.default_rng(seed)).notes])
+        offsets = (onsets - GRID_DELAY) / FRAME_PERIOD
+        on_grid += bool(np.abs(offsets - offsets.round()).max() < 1e-3)
+    assert 18 <= on_grid <= 42
 
 
 def test_arrangements_repeat_short_pieces_cut_long_ones_and_avoid_held_out_instruments() -> None:
@@ -99,6 +111,24 @@ def test_a_loop_piece_is_the_same_for_the_same_seed_and_repeats_itself() -> None
     opening = {tuple(row) for row in piece.notes[piece.notes[:, 0] < 2].tolist()}
     later = {tuple(row) for row in piece.notes.tolist()}
     assert any({(onset + shift, *rest) for onset, *rest in opening} <= later for shift in (2, 4, 8))
+
+
+def test_a_melody_piece_is_one_line_from_its_seed() -> None:
+    piece = melody_piece(7)
+    np.testing.assert_array_equal(piece.notes, melody_piece(7).notes)
+    onsets, durations = piece.notes[:, 0], piece.notes[:, 1]
+    assert onsets[-1] > 150
+    assert (onsets[1:] >= onsets[:-1] + durations[:-1] - 1e-3).all()  # one tone at a time
+    assert (np.abs(piece.notes[:, 2] - 66) < 40).all()
+
+
+def test_colouring_is_a_filter_that_smears_nothing() -> None:
+    click = np.zeros(44_100, dtype=np.float32)
+    click[20_000] = 1
+    heard = coloured(click, np.random.default_rng(0))
+    assert heard.shape == click.shape
+    assert np.square(heard[19_000:21_000]).sum() > 0.98 * np.square(heard).sum()
+    assert not np.allclose(heard, click, atol=0.05)
 
 
 def test_midi_has_notes_at_their_times() -> None:
@@ -196,7 +226,78 @@ def test_the_rate_rises_then_falls_to_zero() -> None:
     assert schedule.rate_at(109) < 0.01
 
 
+def test_training_ends_when_held_out_data_gain_nothing_and_keeps_the_best(tmp_path: Path) -> None:
+    """A model that overshoots: the best of its checks is returned, killed and resumed or not."""
+    weights: list[float] = []
+
+    def run(path: Path, stop_after: int | None = None) -> nn.Module:
+        torch.manual_seed(0)
+        model, calls = nn.Linear(1, 1), 0
+
+        def loss(random: torch.Generator) -> torch.Tensor:
+            nonlocal calls
+            calls += 1
+            if calls == stop_after:
+                raise KeyboardInterrupt
+            return (model.weight - 10).square().sum()
+
+        def held_out(averaged: nn.Linear) -> float:
+            weights.append(averaged.weight.item())
+            return abs(weights[-1] - 3)
+
+        schedule = Schedule(400, rate=0.1, warmup=1, average=0.5, save_seconds=0, check_steps=10, patience=3)
+        return fit(model, loss, schedule, path, 0, held_out)
+
+    unbroken = run(tmp_path / "unbroken.pt")
+    assert len(weights) < 40
+    assert abs(unbroken.weight.item() - 3) == min(abs(weight - 3) for weight in weights)
+    assert weights.index(unbroken.weight.item()) == len(weights) - 4
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken.pt", stop_after=len(weights) * 10 - 12)
+    assert run(tmp_path / "broken.pt").weight.item() == unbroken.weight.item()
+
+
+def test_a_full_disk_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(loop.torch, "save", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        line_fit(tmp_path / "line.pt", 3)
+    assert not list(tmp_path.iterdir())
+
+
 # Codec and flow
+
+
+def test_a_pitch_roll_says_what_sounds_in_each_frame(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(4096 * 6), 44_100)
+    notes = [Note(1.5 * FRAME_PERIOD, 2 * FRAME_PERIOD, 60, 80, 0), Note(0.0, 0.5, 36, 80, DRUM_PART)]
+    roll = train_codec.pitch_rolls([Rendering(tmp_path / "a.wav", "a")], lambda _: notes)
+    assert roll.shape == (6, 88)
+    assert np.argwhere(roll).tolist() == [[1, 39], [2, 39]]
+
+
+def test_latents_tell_the_notes_when_they_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two notes whose spectra differ in a dimension that reconstruction alone would drown in louder ones."""
+    monkeypatch.setattr(train_codec, "BATCH_FRAMES", 64)
+    random = np.random.default_rng(0)
+    rolls = np.zeros((512, 88), dtype=np.bool_)
+    notes = random.integers(2, size=512)
+    rolls[np.arange(512), 40 + notes] = True
+    features = random.normal(size=(512, 80))
+    features[:, 0] += 6 * notes
+    apart = {}
+    for known in (None, rolls):
+        torch.manual_seed(0)
+        codec = MiniCodec(MiniConfig(hidden=16, n_mels=8, low_bins=8))
+        path = tmp_path / f"{known is None}.pt"
+        schedule = Schedule(150, rate=1e-2, warmup=10, average=0.9)
+        trained = train_codec.train_codec(codec, features.astype(np.float16), schedule, path, 0, known)
+        latents = trained.squeeze(torch.from_numpy(features).float()).detach()
+        means = [latents[torch.from_numpy(notes == k)].mean(0) for k in (0, 1)]
+        apart[known is None] = (means[0] - means[1]).norm().item()
+    assert apart[False] > 1.2 * apart[True]
 
 
 def test_the_codec_learns_to_survive_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +322,7 @@ def test_the_flow_learns_what_follows(tmp_path: Path) -> None:
     """Latents that alternate between two points are soon predicted better than by a unit Gaussian."""
     points = np.random.default_rng(0).normal(size=(2, 64)).astype(np.float32)
     latents = np.tile(points, (100, 1))
-    schedule = Schedule(150, rate=1e-2, warmup=5, average=0.9)
+    schedule = Schedule(200, rate=1e-2, warmup=5, average=0.9)
     flow = train_flow.train_flow(tiny_flow(), latents, 16, schedule, tmp_path / "flow.pt", 0)
     losses = evaluate.flow_losses(flow, latents, 16, seed=0)
     assert evaluate.mean_loss(losses) < 0.6 < math.pi / 2

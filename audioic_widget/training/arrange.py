@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.training.scores import DRUM_PART, Score
 
 HELD_OUT_PROGRAMS = (12, 22, 68)
@@ -19,6 +20,16 @@ FAMILIES = (
     *((40, 41, 42), (40, 40, 41, 42), (73, 71, 70), (56, 57, 60), (64, 65, 66, 67), (24, 32), (0, 32)),
 )
 """Instruments that play together; parts take them in turn."""
+
+GRID_SHARE = 0.5
+"""Share of performances in exact time on the frame grid: what repeats there repeats in the latents, and copying is easy
+to learn; the others teach it for any timing."""
+
+GRID_FRAMES = (2, 3, 4, 4, 5, 6)
+"""Frames from onset to onset (median) on the grid."""
+
+GRID_DELAY = 0.003
+"""Seconds after the edge of a frame at which an onset on the grid comes: it must not sound in the frame before."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +65,15 @@ def arrange(score: Score, random: np.random.Generator, shortest: float = 50.0, l
         The piece; played again from the start until it has lasted `shortest` seconds.
     random : Generator
         Draws instruments, transposition (within 6 semitones), tempo (median time between onsets 0.15 to
-        0.6 s), dynamics and timing (8 ms).
+        0.6 s, half of the time a whole number of frames), dynamics and timing (8 ms).
     shortest, longest : float
         Seconds; a longer piece is cut to `longest`.
     """
     onsets, durations, pitches, parts = score.notes.T.astype(np.float64)
     gaps = np.diff(np.unique(onsets))
-    seconds = np.exp(random.uniform(np.log(0.15), np.log(0.6))) / (np.median(gaps) if len(gaps) else 1.0)
+    on_grid = random.random() < GRID_SHARE
+    gap = random.choice(GRID_FRAMES) * FRAME_PERIOD if on_grid else np.exp(random.uniform(np.log(0.15), np.log(0.6)))
+    seconds = gap / (np.median(gaps) if len(gaps) else 1.0)
     period = float((onsets + durations).max()) * seconds
     times = max(int(np.ceil(min(shortest / period, 8))), 1) if random.random() < 0.8 else 1
     starts = (onsets * seconds + period * np.arange(times)[:, None]).ravel()
@@ -70,7 +83,8 @@ def arrange(score: Score, random: np.random.Generator, shortest: float = 50.0, l
     level = np.array([part_level[part] for part in parts])
     level = level + 10 * np.sin(2 * np.pi * (starts / random.uniform(6, 30) + random.random()))
     level = np.clip(level + random.normal(0, 6, len(starts)), 20, 127).astype(int)
-    starts = np.maximum(starts + random.normal(0, 0.008 * (random.random() < 0.6), len(starts)), 0)
+    unsteady = 0.0 if on_grid else 0.008 * (random.random() < 0.6)
+    starts = np.maximum(starts + random.normal(0, unsteady, len(starts)), 0) + GRID_DELAY
     held = random.uniform(0.6, 1.0)
     drums = parts == DRUM_PART
     transposed = np.where(drums, pitches, pitches + random.integers(-6, 7))

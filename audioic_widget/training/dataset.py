@@ -8,22 +8,41 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from audioic_widget.frames import SAMPLE_RATE
 from audioic_widget.training.arrange import Performance, arrange
 from audioic_widget.training.files import replacing
-from audioic_widget.training.procedural import loop_piece
+from audioic_widget.training.procedural import loop_piece, melody_piece
 from audioic_widget.training.render import render
 from audioic_widget.training.scores import Score, collection_files, load_scores
 
-SHARES = {"chorales": 0.2, "fiddle": 0.2, "airs": 0.1, "quartets": 0.2, "loops": 0.3}
-"""Share of the renderings that each collection gets; "loops" are procedural."""
+SHARES = {"chorales": 0.12, "fiddle": 0.15, "airs": 0.13, "quartets": 0.1, "loops": 0.2, "melodies": 0.3}
+"""Share of the renderings that each collection gets."""
+
+PROCEDURAL = {"loops": loop_piece, "melodies": melody_piece}
+"""Collections that are made up."""
+
+COLOUR = 5.0
+"""Decibels (sd) by which an octave of a recording is louder or softer than rendered: more timbres than a sound font has."""
 
 HELD_OUT_SHARE = 0.06
+
+
+class Sound(Protocol):
+    """What codec and flow learn from."""
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it is kept from training."""
+
+    def samples(self) -> NDArray[np.float32]:
+        """Mono samples at 44.1 kHz."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +83,20 @@ def _render_one(folder: Path, seed: int, index: int) -> None:
         return
     random = np.random.default_rng((seed, index))
     name, performance = _draw_performance(random, folder / "scores")
-    samples = render(performance).mean(axis=1)
+    samples = coloured(render(performance).mean(axis=1), random)
     samples *= 10 ** (random.uniform(-14, -1) / 20) / max(float(np.abs(samples).max()), 1e-6)
     with replacing(path) as temporary, soundfile.SoundFile(temporary, "w", SAMPLE_RATE, 1, "PCM_16") as file:
         file.title = name
         file.write(samples)
+
+
+def coloured(samples: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+    """`samples` through a smooth random filter, one gain for each of 9 octaves and lines between."""
+    length = next_fast_len(len(samples), real=True)
+    octaves = np.log2(np.maximum(rfftfreq(length, 1 / SAMPLE_RATE), 1) / 62.5)
+    gains = np.interp(octaves, np.arange(9), random.normal(0, COLOUR, 9))
+    filtered = irfft(rfft(samples, length) * (10 ** (gains / 20)).astype(np.float32), length)[: len(samples)]
+    return np.asarray(filtered, dtype=np.float32)
 
 
 def performance_of(folder: Path, seed: int, rendering: Rendering) -> Performance:
@@ -84,8 +112,8 @@ def _draw_performance(random: np.random.Generator, cache: Path) -> tuple[str, Pe
 
 def _draw_score(random: np.random.Generator, cache: Path) -> Score:
     collection = str(random.choice(list(SHARES), p=list(SHARES.values())))
-    if collection == "loops":
-        return loop_piece(int(random.integers(1 << 31)))
+    if collection in PROCEDURAL:
+        return PROCEDURAL[collection](int(random.integers(1 << 31)))
     while True:
         files = collection_files(collection)
         scores = load_scores(collection, files[random.integers(len(files))], cache)

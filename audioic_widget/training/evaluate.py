@@ -15,7 +15,7 @@ from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.likelihood.divergence import CycledHadamard
 from audioic_widget.likelihood.solvers import METHODS, fixed_step_trajectory, time_grid
 from audioic_widget.training.arrange import Performance
-from audioic_widget.training.train_codec import reconstruction_error
+from audioic_widget.training.train_codec import reconstruction
 from audioic_widget.training.train_flow import Flow
 
 LOSS_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -31,7 +31,7 @@ def codec_errors(codec: MiniCodec, features: NDArray[np.float16], seed: int) -> 
     """Reconstruction error by noise level (1: nothing but the mean survives) of `features` ``(frames, size)``."""
     batch, random = torch.from_numpy(np.array(features, dtype=np.float32)), torch.Generator().manual_seed(seed)
     return {
-        f"{level:.1f}": reconstruction_error(codec, batch, torch.full((len(batch), 1), level), random).mean().item()
+        f"{level:.1f}": reconstruction(codec, batch, torch.full((len(batch), 1), level), random)[0].mean().item()
         for level in LOSS_LEVELS
     }
 
@@ -43,12 +43,13 @@ def flow_losses(flow: Flow, latents: NDArray[np.float32], frames: int, seed: int
     What knows nothing of the context and takes latents for unit Gaussian has ``1 / ((1 - s)^2 + s^2)``.
     """
     windows = torch.from_numpy(latents[: len(latents) // frames * frames]).view(-1, frames, latents.shape[-1])
+    device = next(flow.parameters()).device
     times = 1 - torch.tensor(LOSS_LEVELS)[:, None]
     random = torch.Generator().manual_seed(seed)
     sums = torch.zeros(len(LOSS_LEVELS))
     for window in windows.split(1):
         noise = torch.randn(len(times), 1, frames - 1, window.shape[-1], generator=random)
-        sums += flow.errors(window, window, times, noise).mean((1, 2))
+        sums += flow.errors(*(each.to(device) for each in (window, window, times, noise))).mean((1, 2)).cpu()
     return {f"{level:.1f}": loss for level, loss in zip(LOSS_LEVELS, (sums / len(windows)).tolist(), strict=True)}
 
 

@@ -1,4 +1,4 @@
-"""One training loop for codec and flow: AdamW, warm-up and cosine, clipping, averaged weights, resumable.
+"""One training loop for codec and flow: AdamW, warm-up and cosine, clipping, averaged weights, early stopping, resumable.
 
 Every step draws its randomness from a generator seeded by (seed, step), so a run that was killed and started
 again ends with the weights of an unbroken one.
@@ -11,7 +11,7 @@ import math
 import pickle
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from audioic_widget.errors import CheckpointError
+from audioic_widget.errors import CheckpointError, OutputError
 from audioic_widget.training.files import replacing
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,11 @@ class Schedule:
         Largest norm of a gradient.
     save_seconds : float
         Time between checkpoints.
+    check_steps, patience : int
+        Every how many steps the averaged weights are scored on held-out data, if there is any, and after how many
+        scores without a new best training ends.
+    mixed : bool
+        Matrix products in bfloat16 (several times faster where the processor has them; weights stay float32).
     """
 
     steps: int
@@ -58,6 +63,9 @@ class Schedule:
     average: float = 0.998
     clip: float = 1.0
     save_seconds: float = 60.0
+    check_steps: int = 100
+    patience: int = 5
+    mixed: bool = True
 
     def rate_at(self, step: int) -> float:
         """Learning rate of update `step` (from 0)."""
@@ -67,14 +75,31 @@ class Schedule:
         return self.rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+@dataclass
+class _Best:
+    """The best weights so far and how many checks ago they were found."""
+
+    score: float = math.inf
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    since: int = 0
+
+    def offer(self, score: float, model: nn.Module) -> None:
+        if score < self.score:
+            self.score, self.since = score, 0
+            self.weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        else:
+            self.since += 1
+
+
 def fit(
     model: SomeModule,
     loss: Callable[[torch.Generator], Tensor],
     schedule: Schedule,
     checkpoint: Path,
     seed: int,
+    held_out: Callable[[SomeModule], float] | None = None,
 ) -> SomeModule:
-    """Train `model` and return its averaged copy.
+    """Train `model` and return its averaged copy: the last, or with `held_out` the best.
 
     Parameters
     ----------
@@ -88,19 +113,28 @@ def fit(
         Where the state is kept; if it exists, training goes on from there.
     seed : int
         Seeds the batches.
+    held_out : callable, optional
+        The loss of a model on data that it does not learn from.
 
     Raises
     ------
     CheckpointError
         If `checkpoint` cannot be read or belongs to another model.
+    OutputError
+        If `checkpoint` cannot be written.
     """
     averaged = AveragedModel(model, multi_avg_fn=_average_with(schedule.average))
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=schedule.weight_decay, betas=(0.9, 0.98))
-    first = _resume(checkpoint, model, averaged, optimizer)
+    device, best = next(model.parameters()).device.type, _Best()
+    first = _resume(checkpoint, model, averaged, optimizer, best)
     recent: list[float] = []
-    saved = logged = time.monotonic()
+    began = saved = logged = time.monotonic()
     for step in range(first, schedule.steps):
-        value = loss(torch.Generator().manual_seed(seed * 1_000_003 + step))
+        if best.since >= schedule.patience:
+            log.info("%s: no better for %d checks, so it ends at step %d", checkpoint.stem, best.since, step)
+            break
+        with torch.autocast(device, torch.bfloat16, enabled=schedule.mixed):
+            value = loss(torch.Generator().manual_seed(seed * 1_000_003 + step))
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate_at(step)
         optimizer.zero_grad()
@@ -108,19 +142,39 @@ def fit(
         torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
         optimizer.step()
         averaged.update_parameters(model)
+        done = step + 1
+        if held_out is not None and (done % schedule.check_steps == 0 or done == schedule.steps):
+            best.offer(held_out(cast(SomeModule, averaged.module)), averaged.module)
+            log.info("%s: step %d, held-out loss, best so far %.4f", checkpoint.stem, done, best.score)
         recent.append(value.item())
         now = time.monotonic()
         if now - logged > LOG_SECONDS:
+            left = (now - began) / (done - first) * (schedule.steps - done)
             log.info(
-                "%s: step %d of %d, loss %.4f", checkpoint.stem, step + 1, schedule.steps, sum(recent) / len(recent)
+                "%s: step %d of %d, loss %.4f, about %.0f min left",
+                *(checkpoint.stem, done, schedule.steps, sum(recent) / len(recent), left / 60),
             )
             logged, recent = now, []
-        if now - saved > schedule.save_seconds or step + 1 == schedule.steps:
-            state: dict[str, Any] = {"model": model, "averaged": averaged, "optimizer": optimizer}
-            with replacing(checkpoint) as temporary:
-                torch.save({name: part.state_dict() for name, part in state.items()} | {"step": step + 1}, temporary)
+        if now - saved > schedule.save_seconds or done == schedule.steps:
+            _save(checkpoint, model, averaged, optimizer, best, done)
             saved = now
+    if best.weights:
+        averaged.module.load_state_dict(best.weights)
     return cast(SomeModule, averaged.module)
+
+
+def _save(
+    checkpoint: Path, model: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, best: _Best, step: int
+) -> None:
+    state: dict[str, Any] = {"model": model.state_dict(), "averaged": averaged.state_dict()}
+    state |= {"optimizer": optimizer.state_dict(), "best": vars(best), "step": step}
+    try:
+        with replacing(checkpoint) as temporary:
+            torch.save(state, temporary)
+    except OSError as error:
+        raise OutputError(
+            f"{checkpoint} cannot be written ({error.strerror}): make room and start again, the last one is kept."
+        ) from error
 
 
 def averaged_weights(checkpoint: Path) -> dict[str, Tensor]:
@@ -129,8 +183,10 @@ def averaged_weights(checkpoint: Path) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in averaged.items() if name != "n_averaged"}
 
 
-def _resume(checkpoint: Path, model: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Load `checkpoint` into the three, if it exists; the number of steps that it has behind it."""
+def _resume(
+    checkpoint: Path, model: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, best: _Best
+) -> int:
+    """Load `checkpoint` into the four, if it exists; the number of steps that it has behind it."""
     if not checkpoint.exists():
         return 0
     state = _read(checkpoint)
@@ -138,6 +194,7 @@ def _resume(checkpoint: Path, model: nn.Module, averaged: nn.Module, optimizer: 
         model.load_state_dict(state["model"])
         averaged.load_state_dict(state["averaged"])
         optimizer.load_state_dict(state["optimizer"])
+        best.score, best.weights, best.since = (state["best"][name] for name in ("score", "weights", "since"))
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{checkpoint} belongs to another model: remove it, or choose another folder.") from error
     log.info("%s: going on from step %d", checkpoint.stem, state["step"])

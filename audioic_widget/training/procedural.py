@@ -1,7 +1,7 @@
-"""Music that repeats: looped and varied motifs over a bass, chords and drums, made up from a seed.
+"""Music that repeats, made up from a seed: loops over a bass, chords and drums; and single lines.
 
 Written scores seldom repeat within the model's context; these pieces teach it that what was heard before
-comes again, now and then changed. It knows no sound.
+comes again, now and then changed, that habits of a melody last, and that other melodies never repeat. It knows no sound.
 """
 
 from __future__ import annotations
@@ -39,6 +39,85 @@ def loop_piece(seed: int, quarters: float = 160.0) -> Score:
             start += sections[form[section % len(form)]].length
         section += 1
     return Score(f"loops/{seed}", np.array(sorted(rows), dtype=np.float32))
+
+
+def melody_piece(seed: int, quarters: float = 200.0) -> Score:
+    """A single line of about `quarters` quarter notes: stretches that repeat, follow a Markov chain, or wander."""
+    random = np.random.default_rng((seed, 0x3E10))
+    rows: list[Row] = []
+    start = 0.0
+    while start < quarters:
+        scale = SCALES[random.integers(len(SCALES))]
+        tonic, part = int(random.integers(52, 70)), float(random.integers(2))
+        kind = random.choice(["motif", "chain", "walk"], p=[0.55, 0.25, 0.2])
+        for duration, pitch in _LINES[kind](
+            random, [tonic + 12 * octave + step for octave in (0, 1) for step in scale]
+        ):
+            if pitch is not None:
+                rows.append((start, duration, pitch, part))
+            start += duration
+        start += float(random.choice([0.0, 0.0, 1.0, 2.0]))
+    return Score(f"melodies/{seed}", np.array(sorted(rows), dtype=np.float32))
+
+
+Line = list[tuple[float, float | None]]
+"""Durations (quarters) and pitches, None for a rest."""
+
+
+def _durations(random: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Equal ones half of the time, else one or two rhythm cells."""
+    if random.random() < 0.6:
+        return np.full(count, random.choice([0.5, 1.0]))
+    cells = [RHYTHMS[i] for i in random.integers(len(RHYTHMS), size=2)]
+    drawn = [duration for i in random.integers(2, size=count) for duration in cells[i]]
+    return np.array(drawn[:count])
+
+
+def _steps(random: np.random.Generator, count: int, tones: int) -> NDArray[np.int64]:
+    """Places on a ladder of `tones`: a walk mostly by step, or leaps anywhere."""
+    if random.random() < 0.4:
+        return random.integers(tones, size=count)
+    walk = random.integers(tones) + np.cumsum(random.choice([-3, -2, -1, -1, 0, 1, 1, 2, 3], size=count))
+    return np.abs((walk + tones - 1) % (2 * tones - 2) - (tones - 1))
+
+
+def _motif_line(random: np.random.Generator, ladder: list[int]) -> Line:
+    """A motif of 2 to 12 tones, 3 to 8 times, now and then with one tone changed or left out."""
+    count, times = int(random.integers(2, 13)), int(random.integers(3, 9))
+    durations = _durations(random, count)
+    pitches: list[float | None] = [ladder[i] for i in _steps(random, count, int(random.integers(5, len(ladder))))]
+    change = random.choice([0.0, 0.15, 0.4])
+    line: Line = []
+    for _ in range(times):
+        played = list(pitches)
+        if random.random() < change:
+            place = int(random.integers(count))
+            other = [None, ladder[random.integers(len(ladder))], (played[place] or 60) + random.choice([-6, -1, 1, 6])]
+            played[place] = other[random.choice(3, p=[0.15, 0.5, 0.35])]
+        line += list(zip(durations.tolist(), played, strict=True))
+    return line
+
+
+def _chain_line(random: np.random.Generator, ladder: list[int]) -> Line:
+    """Tones drawn from a first-order Markov chain that prefers some transitions."""
+    n, count = int(random.integers(4, 9)), int(random.integers(32, 80))
+    first = int(random.integers(len(ladder) - n + 1))
+    weights = random.gamma(random.choice([0.2, 0.5]), size=(n, n)) + 0.01
+    states = [int(random.integers(n))]
+    for _ in range(count - 1):
+        row = weights[states[-1]]
+        states.append(int(random.choice(n, p=row / row.sum())))
+    return list(zip(_durations(random, count).tolist(), [float(ladder[first + i]) for i in states], strict=True))
+
+
+def _walk_line(random: np.random.Generator, ladder: list[int]) -> Line:
+    """Tones that follow no plan."""
+    count = int(random.integers(16, 48))
+    places = _steps(random, count, len(ladder))
+    return list(zip(_durations(random, count).tolist(), [float(ladder[i]) for i in places], strict=True))
+
+
+_LINES = {"motif": _motif_line, "chain": _chain_line, "walk": _walk_line}
 
 
 class _Section:

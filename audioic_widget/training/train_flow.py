@@ -6,9 +6,8 @@ squared error against it is the loss; what knows nothing and takes latents for u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +18,14 @@ from audioic_widget.codec.mini import MiniCodec
 from audioic_widget.frames import FrameGrid
 from audioic_widget.model.backbone import Backbone
 from audioic_widget.model.head import Head
-from audioic_widget.training.dataset import Rendering
+from audioic_widget.training.dataset import Sound
 from audioic_widget.training.files import replacing
 from audioic_widget.training.loop import Schedule, fit
 
 WINDOWS = 4
 """Training windows in a batch."""
 
-DRAWS = 4
+DRAWS = 2
 """Independent draws of time and noise for every context: the head costs less than the backbone."""
 
 CLEAN_SHARE = 0.6
@@ -45,7 +44,7 @@ class Flow(nn.Module):
         Of `Backbone` and `Head`.
     """
 
-    def __init__(self, dim: int = 192, depth: int = 4, heads: int = 3, head_depth: int = 4) -> None:
+    def __init__(self, dim: int = 256, depth: int = 5, heads: int = 4, head_depth: int = 3) -> None:
         super().__init__()
         self.architecture = {"latent_dim": 64, "dim": dim, "depth": depth, "heads": heads, "head_depth": head_depth}
         self.backbone = Backbone(dim, depth, heads)
@@ -76,35 +75,46 @@ class Flow(nn.Module):
         return (velocity - (targets - noise)).square().mean(-1)
 
 
-def encode_all(codec: MiniCodec, renderings: Sequence[Rendering], kept: Path) -> dict[str, NDArray[np.float32]]:
-    """Latents ``(frames, 64)`` of all renderings one after another: "training" and "held_out", kept in one file."""
-    if not kept.exists():
-        streams: dict[str, list[NDArray[np.float32]]] = {"training": [], "held_out": []}
-        for rendering in renderings:
-            samples = rendering.samples()
-            latents = codec.encode(samples, 0, FrameGrid(len(samples)).n_frames)
-            streams["held_out" if rendering.held_out else "training"].append(latents.numpy())
-        with replacing(kept) as temporary:
-            joined: dict[str, Any] = {name: np.concatenate(parts) for name, parts in streams.items() if parts}
-            np.savez(temporary, **joined)
-    with np.load(kept) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+def encode_all(codec: MiniCodec, recordings: Sequence[Sound], folder: Path) -> dict[str, NDArray[np.float32]]:
+    """Latents ``(frames, 64)`` of all recordings one after another: "training" and "held_out".
+
+    Those of each recording are kept in a file in `folder`.
+    """
+    streams: dict[str, list[NDArray[np.float32]]] = {"training": [], "held_out": []}
+    for number, recording in enumerate(recordings):
+        kept = folder / f"{number:05}.npy"
+        if not kept.exists():
+            samples = recording.samples()
+            with replacing(kept) as temporary:
+                np.save(temporary, codec.encode(samples, 0, FrameGrid(len(samples)).n_frames).cpu().numpy())
+        streams["held_out" if recording.held_out else "training"].append(np.load(kept))
+    return {name: np.concatenate(parts) for name, parts in streams.items() if parts}
 
 
 def train_flow(
-    flow: Flow, latents: NDArray[np.float32], frames: int, schedule: Schedule, checkpoint: Path, seed: int
+    flow: Flow,
+    latents: NDArray[np.float32],
+    frames: int,
+    schedule: Schedule,
+    checkpoint: Path,
+    seed: int,
+    held_out: Callable[[Flow], float] | None = None,
 ) -> Flow:
-    """Train `flow` on random windows of `frames` frames of the stream `latents` ``(n, 64)``; its averaged copy."""
-    stream = torch.from_numpy(latents)
+    """Train `flow` on random windows of `frames` frames of the stream `latents` ``(n, 64)``; its averaged copy.
+
+    The other parameters are those of `fit`.
+    """
+    stream, device = torch.from_numpy(latents), next(flow.parameters()).device
 
     def loss(random: torch.Generator) -> Tensor:
         starts = torch.randint(len(stream) - frames + 1, (WINDOWS,), generator=random)
         batch = torch.stack([stream[start : start + frames] for start in starts.tolist()])
         times = stratified(DRAWS * WINDOWS, random).view(DRAWS, WINDOWS)
         noise = torch.randn(DRAWS, WINDOWS, frames - 1, batch.shape[-1], generator=random)
-        return flow.errors(batch, corrupted(batch, random), times, noise).mean()
+        drawn = (batch, corrupted(batch, random), times, noise)
+        return flow.errors(*(each.to(device) for each in drawn)).mean()
 
-    return fit(flow, loss, schedule, checkpoint, seed).eval()
+    return fit(flow, loss, schedule, checkpoint, seed, held_out).eval()
 
 
 def corrupted(latents: Tensor, random: torch.Generator) -> Tensor:
