@@ -236,9 +236,10 @@ class _Solver:
             points = evaluated_points(latents, rows, noise, clean_context=clean)
             x, seen = points.x, points.seen
         # One by one: a sequence's contexts must not depend on its company.
-        contexts = torch.cat([self._contexts(row.unsqueeze(0)) for row in seen])
+        contexts = torch.cat(list(compute_threads(seen.device).map(self._contexts, seen.split(1))))
         return _Window(x[:, start - past :], contexts[:, start - past - 1 :], start)
 
+    @torch.inference_mode()
     def _contexts(self, seen: Tensor) -> Tensor:
         self.check()
         return self.model.contexts(seen[:, :-1])

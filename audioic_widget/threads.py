@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 
 import torch
@@ -21,14 +21,19 @@ def compute_threads(device: torch.device) -> ThreadPoolExecutor:
 
 @lru_cache(maxsize=1)
 def _threads(count: int) -> ThreadPoolExecutor:
-    pool = ThreadPoolExecutor(
-        count, thread_name_prefix="audioic-compute", initializer=torch.set_num_threads, initargs=(1,)
-    )
-    # All of them start now: setting a thread's number also sets what threads to come will have, which is put right here.
     together = threading.Barrier(count + 1)
-    for _ in range(count):
-        pool.submit(together.wait)
+
+    def alone() -> None:
+        torch.set_num_threads(1)
+        # The first question makes the number stick: PyTorch sets a thread's number anew at its first parallel operation.
+        torch.get_num_threads()
+        together.wait()
+
+    pool = ThreadPoolExecutor(count, thread_name_prefix="audioic-compute")
+    begun = [pool.submit(alone) for _ in range(count)]
     together.wait()
+    wait(begun)
+    # They also set what threads to come will have: put that right.
     torch.set_num_threads(count)
     return pool
 

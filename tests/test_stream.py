@@ -68,6 +68,19 @@ def test_silence_before_the_sound_moves_no_value(mini: ICModel) -> None:
     np.testing.assert_allclose(late.ic[:, 6:], early.ic[:, 1:], atol=5e-5, equal_nan=True)
 
 
+def test_the_number_of_threads_changes_not_one_bit(mini: ICModel) -> None:
+    threads = torch.get_num_threads()
+    try:
+        results = []
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            results.append(compute_ic(recording(), model=mini, preset="draft").ic)
+    finally:
+        torch.set_num_threads(threads)
+    np.testing.assert_array_equal(results[1], results[0])
+    np.testing.assert_array_equal(results[2], results[0])
+
+
 def test_partial_results_draft_first_then_final(
     mini: ICModel, encoded: Encoded, monkeypatch: pytest.MonkeyPatch
 ) -> None:

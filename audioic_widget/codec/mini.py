@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from audioic_widget.errors import ModelError
 from audioic_widget.frames import FRAME_SAMPLES, SAMPLE_RATE
+from audioic_widget.threads import compute_threads
 
 WINDOW = 2_048
 HOP = 512
@@ -150,12 +151,15 @@ class MiniCodec(nn.Module):
         check : callable, optional
             Called between pieces of 256 frames; may raise to end the work.
         """
-        pieces = [torch.empty(0, self.latent_dim, device=self.mean.device)]
-        for start in range(first, stop, PIECE_FRAMES):
+
+        @torch.inference_mode()
+        def piece(start: int) -> Tensor:
             if check is not None:
                 check()
-            pieces.append(self.squeeze(self.features(self.samples_of(samples, start, min(start + PIECE_FRAMES, stop)))))
-        return torch.cat(pieces)
+            return self.squeeze(self.features(self.samples_of(samples, start, min(start + PIECE_FRAMES, stop))))
+
+        pieces = compute_threads(self.mean.device).map(piece, range(first, stop, PIECE_FRAMES))
+        return torch.cat([torch.empty(0, self.latent_dim, device=self.mean.device), *pieces])
 
     @torch.inference_mode()
     def decode(self, latents: Tensor, noise_level: float = 0.0) -> Tensor:
