@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from engine_cases import Stop, ic
 
 from audioic_widget import engine
