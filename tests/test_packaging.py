@@ -98,7 +98,7 @@ def test_the_wheel_holds_every_module_the_model_and_the_examples(in_wheel: set[s
 
 def test_the_wheel_holds_the_package_and_nothing_else(in_wheel: set[str]) -> None:
     assert {name.partition("/")[0].partition("-")[0] for name in in_wheel} == {"audioic_widget"}
-    allowed = {".py", ".typed", ".safetensors", ".json", ".flac", ".js", ".css"}
+    allowed = {".py", ".typed", ".safetensors", ".json", ".flac", ".js", ".css", ".html"}
     assert {Path(name).suffix for name in in_wheel if ".dist-info/" not in name} <= allowed
 
 
