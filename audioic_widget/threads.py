@@ -16,10 +16,15 @@ import torch
 
 def compute_threads(device: torch.device) -> ThreadPoolExecutor:
     """The threads that work for `device`: as many as PyTorch may use of a CPU, one for anything else."""
-    return _threads(torch.get_num_threads() if device.type == "cpu" else 1)
+    with _starting:
+        return _threads(torch.get_num_threads() if device.type == "cpu" else 1)
 
 
-@lru_cache(maxsize=1)
+_starting = threading.Lock()
+"""Held while threads start: meanwhile PyTorch's number is not what it was."""
+
+
+@lru_cache(maxsize=2)
 def _threads(count: int) -> ThreadPoolExecutor:
     together = threading.Barrier(count + 1)
 
