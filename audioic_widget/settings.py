@@ -89,7 +89,7 @@ class ICSettings:
         through the rows of a randomly signed Hadamard matrix, which cancels most of the error.
     precision : {"auto", "bfloat16", "float32", "float64"}
         Number format of the solve. "bfloat16" is that of the large products alone, states and sums staying in
-        float32 (some hundredths of a nat); "auto" takes it where the processor multiplies it fast, else "float32".
+        float32, at a cost far below the other errors; "auto" takes it where the processor multiplies it fast, else "float32".
     audio_type : {"music", "voice"}
         How leading and trailing silence is found: by energy, or by voice activity.
     alignment : {"grid", "published"}
