@@ -24,6 +24,7 @@ from audioic_widget.likelihood.draws import Draws, Purpose
 from audioic_widget.likelihood.noising import evaluated_points, mean_noise, single_draws
 from audioic_widget.likelihood.solvers import METHODS
 from audioic_widget.model.catalogue import ICModel
+from audioic_widget.model.frozen import FrozenHead
 from audioic_widget.settings import ICSettings
 from audioic_widget.threads import compute_threads
 
@@ -133,7 +134,8 @@ def solve(
     precision = precision_on(settings, model.device)
     model = model.in_precision(precision)
     latents = latents.to(torch.float64 if precision == "float64" else torch.float32)
-    solver = _Solver(latents, model, settings, first_frame, fixed or Fixed(), check or (lambda: None))
+    head = model.head.frozen(torch.bfloat16 if precision == "bfloat16" else None)
+    solver = _Solver(latents, model, head, settings, first_frame, fixed or Fixed(), check or (lambda: None))
     threads = compute_threads(model.device)
     for start, stop, past in windows(len(latents), model.context_frames, wanted):
         window = solver.window(start, stop, past)
@@ -205,6 +207,7 @@ class _Solver:
 
     latents: Tensor
     model: ICModel
+    head: FrozenHead
     settings: ICSettings
     first_frame: int
     fixed: Fixed
@@ -301,7 +304,7 @@ class _Solver:
         flow = self.settings.noising == "flow"
         rows = slice(0, 1) if flow else slice(levels.start * draws, levels.stop * draws)
         contexts = window.contexts if len(window.contexts) == 1 else window.contexts[rows]
-        field = self.model.head.bind(self._filled_up(contexts[:, inside], size))
+        field = self.head.bind(self._filled_up(contexts[:, inside], size))
         x = self._filled_up(window.x[rows, inside], size)
         times = 1 - self._levels[levels]
         if flow:
