@@ -27,7 +27,6 @@ import audioic_widget as aw
 from audioic_widget.ic import compute_ic_from_latents
 from audioic_widget.likelihood.density import log_normal
 from audioic_widget.model.catalogue import ICModel
-from audioic_widget.model.head import ContextField
 
 Floats = NDArray[np.float64]
 Run = Callable[[], tuple[Floats, Floats]]
@@ -61,27 +60,24 @@ def ours(model: ICModel, latents: Tensor) -> list[Procedure]:
     return [*presets, *published, *cycled, *exact]
 
 
-def fields(model: ICModel, latents: Tensor) -> list[tuple[float, ContextField, Tensor]]:
-    """The velocity field of every level with the points where its density is asked for."""
-    bound = []
-    for level in LEVELS:
-        scaled = (1 - level) * latents
-        bound.append((1 - level, model.head.bind(model.contexts(scaled[None, :-1])[0]), scaled[1:]))
-    return bound
+def asked_for(model: ICModel, latents: Tensor) -> list[tuple[float, Tensor, Tensor]]:
+    """Flow time, contexts and points of every level."""
+    scaled = [(1 - level) * latents for level in LEVELS]
+    return [(1 - level, model.contexts(z[None, :-1])[0], z[1:]) for level, z in zip(LEVELS, scaled, strict=True)]
 
 
 def peers(model: ICModel, latents: Tensor) -> list[Procedure]:
     """General solvers; a level's trajectory is stretched to the clock from 1 to 0 that they expect."""
 
-    def velocity(x: Tensor, clock: Tensor, field: ContextField, t0: float) -> Tensor:
-        return t0 * field.velocity(x, (t0 * clock).expand(x.shape[:-1]))
+    def velocity(x: Tensor, clock: Tensor, context: Tensor, t0: float) -> Tensor:
+        return t0 * model.head(x, (t0 * clock).expand(x.shape[:-1]), context)
 
     def flow_matching(method: str, step: float) -> tuple[Floats, Floats]:
         from flow_matching.solver import ODESolver
 
         values = []
-        for t0, field, x in fields(model, latents):
-            solver = ODESolver(lambda x, t, field=field, t0=t0: velocity(x, t, field, t0))
+        for t0, context, x in asked_for(model, latents):
+            solver = ODESolver(lambda x, t, context=context, t0=t0: velocity(x, t, context, t0))
             _, logs = solver.compute_likelihood(x, log_normal, step_size=step, method=method)
             values.append(-logs.detach().double().numpy())
         return np.stack(values), np.full((len(LEVELS), len(latents) - 1), np.nan)
@@ -90,7 +86,7 @@ def peers(model: ICModel, latents: Tensor) -> list[Procedure]:
         from torchdiffeq import odeint
 
         values = []
-        for t0, field, start in fields(model, latents):
+        for t0, context, start in asked_for(model, latents):
             shape = (probes or 64, *start.shape)
             eye = torch.eye(64)[:, None].expand(shape)
             tangents = eye if probes is None else torch.randint(0, 2, shape) * 2.0 - 1
@@ -98,13 +94,13 @@ def peers(model: ICModel, latents: Tensor) -> list[Procedure]:
             def derivative(
                 clock: Tensor,
                 state: tuple[Tensor, Tensor],
-                field: ContextField = field,
+                context: Tensor = context,
                 t0: float = t0,
                 u: Tensor = tangents,
             ) -> tuple[Tensor, Tensor]:
                 with torch.enable_grad():
                     x = state[0].detach().requires_grad_()
-                    v = velocity(x, clock, field, t0)
+                    v = velocity(x, clock, context, t0)
                     traces = sum(
                         (torch.autograd.grad((v * each).sum(), x, retain_graph=True)[0] * each).sum(-1) for each in u
                     )

@@ -27,7 +27,7 @@ LAGS = (0.0, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5)
 def off_diagonals(model: ICModel, latents: Tensor, level: float) -> tuple[Tensor, Tensor]:
     """Symmetric off-diagonal Jacobians ``(steps, frames, 4096)`` at the midpoints of the steps, and their times."""
     x = (1 - level) * latents
-    field, x = model.head.bind(model.contexts(x[None, :-1])), x[None, 1:]
+    field, x = model.head.frozen().bind(model.contexts(x[None, :-1])), x[None, 1:]
     times = time_grid(torch.tensor([1 - level]), STEPS, "quadratic")[0]
     basis = torch.eye(64)[:, None, None].expand(64, *x.shape)
     found, middles = [], (times[:-1] + times[1:]) / 2
