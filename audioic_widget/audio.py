@@ -196,7 +196,7 @@ def _mono(name: str, blocks: Iterable[NDArray[Any]], rate: int) -> Iterator[NDAr
     """The mean of all channels, resampled piece by piece."""
     resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
     for block in blocks:
-        with np.errstate(invalid="ignore"):  # +inf and -inf in two channels; found out below
+        with np.errstate(invalid="ignore", over="ignore"):  # +inf and -inf in two channels; found out below
             mono = block.mean(axis=1, dtype=np.float32)
         if not np.isfinite(mono).all():
             raise AudioError(f"{name} holds NaN or infinite samples: repair it, or set them to zero.")
