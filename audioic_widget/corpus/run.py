@@ -5,25 +5,44 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tqdm.auto import tqdm
 
 from audioic_widget.corpus.dataset import ICDataset
-from audioic_widget.corpus.shard import FILES, Job, run_shard, write_part
+from audioic_widget.corpus.parts import Row, forget_failed, restore_files, row_of, write_part
+from audioic_widget.corpus.shard import Job, run_shard
 from audioic_widget.corpus.sources import Item, find_items
 from audioic_widget.errors import AudioICError, OutputError, SettingsError
 from audioic_widget.formats.files import replacing
 from audioic_widget.model.catalogue import load_model
 from audioic_widget.settings import ICSettings
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 SHARD_FILES = 100
 """Files of a shard: few enough to lose, enough that parts are not too small."""
 
-Rows = list[dict[str, Any]]
+Rows = list[Row]
+
+
+POLL_SECONDS = 1.0
+"""Between questions to jobs that do not say themselves that they are done."""
+
+
+class Submits(Protocol):
+    """What a run needs of an executor; what it hands out has ``done()``, ``result()`` and ``cancel()``."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Begin ``fn(*args, **kwargs)``."""
+        ...
 
 
 def compute_corpus(
@@ -35,9 +54,11 @@ def compute_corpus(
     settings: ICSettings | None = None,
     workers: int = 0,
     threads: int | None = None,
-    executor: Executor | None = None,
+    executor: Submits | Client | None = None,
     shard: tuple[int, int] = (1, 1),
     shard_files: int = SHARD_FILES,
+    retry_failed: bool = False,
+    progress: bool = False,
     on_shard: Callable[[Rows], None] | None = None,
     **fields: Any,
 ) -> ICDataset:
@@ -56,12 +77,17 @@ def compute_corpus(
         Local processes; 0 computes in this one.
     threads : int, optional
         Of PyTorch in every worker; 1 in local processes if not given.
-    executor : Executor, optional
-        In place of local processes: Dask's ``client.get_executor()``, submitit's, any other of `concurrent.futures`.
+    executor : Executor or dask.distributed.Client, optional
+        In place of local processes: a Dask client, or anything with the interface of `concurrent.futures.Executor`,
+        such as submitit's executors.
     shard : (int, int)
         ``(i, n)``: every n-th file from the i-th on, i from 1; for arrays of jobs that write one dataset.
     shard_files : int
         Files computed and written together: what a killed worker costs at most.
+    retry_failed : bool
+        Compute files again that had an error; without it, only those that have changed since.
+    progress : bool
+        Show a bar with rate, time left and number of failures, and the link to the dashboard of a Dask client.
     on_shard : callable, optional
         Receives the rows of the table of files of every finished shard.
     **fields
@@ -77,6 +103,38 @@ def compute_corpus(
         If the dataset was computed with other settings or another model, or an argument is out of range.
     AudioICError
         For sources, model, device or output that cannot be used. A single bad file is no error but a row.
+
+    Notes
+    -----
+    On a SLURM cluster, Dask starts the workers; give them less time than the queue does, and they end in peace::
+
+        from dask.distributed import Client
+        from dask_jobqueue import SLURMCluster
+
+        cluster = SLURMCluster(
+            cores=1, memory="4GB", walltime="02:00:00", worker_extra_args=["--lifetime", "110m", "--lifetime-stagger", "5m"]
+        )
+        cluster.adapt(maximum=100)
+        compute_corpus(["/data/music"], "ic", executor=Client(cluster), threads=1)
+
+    or submitit submits the shards as jobs::
+
+        import submitit
+
+        executor = submitit.AutoExecutor("logs")
+        executor.update_parameters(timeout_min=120, cpus_per_task=1, slurm_array_parallelism=100)
+        compute_corpus(["/data/music"], "ic", executor=executor, threads=1)
+
+    or a plain array of jobs calls ``audioic corpus /data/music --output ic --shard $SLURM_ARRAY_TASK_ID/100``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import audioic_widget as aw
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     dataset = compute_corpus([aw.example("loop")], folder, preset="draft", noise_levels=[1.0])
+    ...     print(dataset.summary()["mean"].round(3).tolist())
+    [58.812]
     """
     settings = (settings or ICSettings()).replace(**fields)
     number, count = shard
@@ -87,6 +145,8 @@ def compute_corpus(
     given = [source for source in sources if isinstance(source, Item)]
     items = given + find_items([source for source in sources if not isinstance(source, Item)])
     prepare(Path(output), model, settings)
+    restore_files(Path(output))
+    forget_failed(Path(output), {item.id for item in items}, changed_only=not retry_failed)
     done = ICDataset(output).done()
     todo = [item for item in items[number - 1 :: count] if item.id not in done]
     if threads is None and workers:
@@ -97,14 +157,21 @@ def compute_corpus(
         finished: Iterator[Rows] = (run_shard(each, job) for each in shards)
     else:
         finished = run_shards(shards, job, _opener(workers, executor))
-    for rows in finished:
-        if on_shard is not None:
-            on_shard(rows)
+    with tqdm(total=len(todo), unit="file", delay=1, leave=False, disable=not progress) as bar:
+        if progress and (link := getattr(executor, "dashboard_link", None)):
+            bar.write(f"Dask dashboard: {link}")
+        failures = 0
+        for rows in finished:
+            failures += sum(row["status"] != "ok" for row in rows)
+            bar.set_postfix(failures=failures, refresh=False)
+            bar.update(len(rows))
+            if on_shard is not None:
+                on_shard(rows)
     return ICDataset(output)
 
 
 def run_shards(
-    shards: Sequence[Sequence[Item]], job: Job, opened: Callable[[], AbstractContextManager[Executor]]
+    shards: Sequence[Sequence[Item]], job: Job, opened: Callable[[], AbstractContextManager[Submits]]
 ) -> Iterator[Rows]:
     """Run all `shards`; the rows of each as it is done.
 
@@ -118,7 +185,7 @@ def run_shards(
             with opened() as pool:
                 futures = {_submit(pool, shard, job): shard for shard in batch}
                 try:
-                    for future in as_completed(futures):
+                    for future in _as_completed(list(futures)):
                         try:
                             rows = future.result()
                         except AudioICError:
@@ -171,14 +238,16 @@ def prepare(output: Path, model: str, settings: ICSettings) -> None:
         )
 
 
-def _opener(workers: int, executor: Executor | None) -> Callable[[], AbstractContextManager[Executor]]:
+def _opener(workers: int, executor: Submits | Client | None) -> Callable[[], AbstractContextManager[Submits]]:
     if executor is not None:
-        return lambda: nullcontext(executor)
+        # A Dask client runs tasks of a worker that died again by itself.
+        opened = executor if not hasattr(executor, "get_executor") else executor.get_executor(retries=2)
+        return lambda: nullcontext(opened)
     return lambda: _pool(workers)
 
 
 @contextmanager
-def _pool(workers: int) -> Iterator[Executor]:
+def _pool(workers: int) -> Iterator[Submits]:
     # Spawned: a forked copy of a process that has used torch may hang.
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
     try:
@@ -187,7 +256,7 @@ def _pool(workers: int) -> Iterator[Executor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _submit(pool: Executor, shard: list[Item], job: Job) -> Future[Rows]:
+def _submit(pool: Submits, shard: list[Item], job: Job) -> Any:
     try:
         return pool.submit(run_shard, shard, job)
     except RuntimeError as error:  # a pool that broke while shards were handed in
@@ -196,12 +265,24 @@ def _submit(pool: Executor, shard: list[Item], job: Job) -> Future[Rows]:
         return broken
 
 
+def _as_completed(futures: Sequence[Any]) -> Iterator[Any]:
+    """All `futures`, each as soon as it is done; those of other makes than Python's are asked from time to time."""
+    if all(isinstance(future, Future) for future in futures):
+        yield from as_completed(futures)
+        return
+    waiting = list(futures)
+    while waiting:
+        done = [future for future in waiting if future.done()]
+        yield from done
+        waiting = [future for future in waiting if future not in done]
+        if not done:
+            time.sleep(POLL_SECONDS)
+
+
 def _died(items: Sequence[Item], error: Exception, job: Job) -> Rows:
     reason = str(error).partition("\n")[0] or type(error).__name__
     rows: Rows = []
     for item in items:
-        row: dict[str, Any] = dict.fromkeys(FILES.names)
-        row.update(file=item.id, path=item.path, start=item.start, end=item.end, status="error")
-        rows.append({**row, "error": f"The process that computed it died ({reason}).", "seconds": 0.0})
-    write_part(items, rows, [], job)
+        rows.append({**row_of(item), "status": "error", "error": f"The process that computed it died ({reason})."})
+    write_part(items, rows, [], Path(job.output), job.settings)
     return rows
