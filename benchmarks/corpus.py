@@ -1,4 +1,4 @@
-"""A corpus on a local Dask cluster, one worker against two: ``python benchmarks/corpus.py [--quick]``.
+"""A corpus on a local Dask cluster, one worker against two: ``python benchmarks/corpus.py [--quick] [--only PART...]``.
 
 Renders files of 10 to 200 s and a corrupt one; computes them in parts, each on one worker and on two; then all on two,
 one of which is killed on the way and the run itself interrupted half-way, and finished by a second call; and each file
@@ -29,6 +29,9 @@ RATE = 44_100
 SETTINGS: dict[str, Any] = {"preset": "draft", "noise_levels": (0.0, 0.3, 0.6), "device": "cpu"}
 PARTS = 4
 """Parts of the corpus timed on one worker and on two in turn: what disturbs the machine disturbs both."""
+
+
+PARTS_OF_REPORT = ("memory", "speed", "survival")
 
 
 def render(folder: Path, count: int, longest: float) -> float:
@@ -137,48 +140,65 @@ def high_water_mark() -> float:
     return next(float(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("VmHWM"))
 
 
+def report_speed(items: Sequence[Item], place: Path, shard_files: int) -> None:
+    times = speed(items, place, shard_files)
+    one, two = (sum(column) for column in zip(*times, strict=True))
+    ratios = [first / second for first, second in times]
+    row("one worker, two workers", f"{one:.1f} s, {two:.1f} s")
+    each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    row(f"times as fast on two, in {PARTS} parts", f"{each}; median {statistics.median(ratios):.2f}")
+
+
+def report_survival(items: Sequence[Item], place: Path, shard_files: int) -> None:
+    first, second = survive(items, place / "survived", shard_files)
+    dataset = ICDataset(place / "survived")
+    files = dataset.files()
+    row("done when a worker had been killed and the run interrupted", f"{len(first)} of {len(items)}")
+    row("computed by a second call, of these again", f"{len(second)}, {len(first & set(second))}")
+    whole = files["file"].is_unique and set(files["file"]) == {item.id for item in items}
+    row("every file once in the end, with an error", f"{whole}, {(files['status'] != 'ok').sum()}")
+    row("size", f"{sum(path.stat().st_size for path in dataset.path.rglob('*.parquet')) / 1e6:.1f} MB")
+    row("greatest difference from computing one by one", f"{worst_difference(dataset):.1e} nats")
+
+
+def report_memory(place: Path, hours: float) -> None:
+    for name, minutes in (("short", 1), ("long", round(60 * hours))):
+        path = place / f"{name}.flac"
+        random = np.random.default_rng(0)
+        with soundfile.SoundFile(path, "w", RATE, 1) as file:
+            for _ in range(minutes):
+                file.write(tune(60, random))
+        peak, status = peak_memory(path, place / name)
+        row(f"most memory of a worker, a file of {minutes} min", f"{peak:.2f} GB ({status})")
+
+
+def row(what: str, value: str) -> None:
+    print(f"| {what} | {value} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--quick", action="store_true", help="24 files of 10 to 20 s; six minutes in place of three hours"
     )
+    parser.add_argument("--only", nargs="+", choices=PARTS_OF_REPORT, default=PARTS_OF_REPORT)
     options = parser.parse_args()
     count, longest, shard_files, hours = (24, 20, 1, 0.1) if options.quick else (200, 200, 5, 3.0)
-    print("| what | value |", "| --- | --- |", sep="\n")
+    row("what", "value")
+    row("---", "---")
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
+        if "memory" in options.only:
+            report_memory(place, hours)
         music = place / "music"
         music.mkdir()
         seconds = render(music, count, longest)
-        print(f"| files, audio | {count} and a corrupt one, {seconds / 60:.0f} min |", flush=True)
+        row("files, audio", f"{count} and a corrupt one, {seconds / 60:.0f} min")
         items = find_items([music])
-        times = speed(items, place, shard_files)
-        one, two = (sum(column) for column in zip(*times, strict=True))
-        ratios = [first / second for first, second in times]
-        print(f"| one worker, two workers | {one:.1f} s, {two:.1f} s |")
-        each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-        print(
-            f"| times as fast on two, in {PARTS} parts | {each}; median {statistics.median(ratios):.2f} |", flush=True
-        )
-        first, second = survive(items, place / "survived", shard_files)
-        dataset = ICDataset(place / "survived")
-        files = dataset.files()
-        print(f"| done when a worker had been killed and the run interrupted | {len(first)} of {len(items)} |")
-        print(f"| computed by a second call, of these again | {len(second)}, {len(first & set(second))} |")
-        failed = int((files["status"] != "ok").sum())
-        whole = files["file"].is_unique and set(files["file"]) == {item.id for item in items}
-        print(f"| every file once in the end, with an error | {whole}, {failed} |")
-        size = sum(path.stat().st_size for path in dataset.path.rglob("*.parquet"))
-        print(f"| size | {size / 1e6:.1f} MB |", flush=True)
-        print(f"| greatest difference from computing one by one | {worst_difference(dataset):.1e} nats |", flush=True)
-        for name, minutes in (("short", 1.0), ("long", 60 * hours)):
-            path = place / f"{name}.flac"
-            random = np.random.default_rng(0)
-            with soundfile.SoundFile(path, "w", RATE, 1) as file:
-                for _ in range(round(minutes)):
-                    file.write(tune(60, random))
-            peak, status = peak_memory(path, place / name)
-            print(f"| most memory of a worker, a file of {minutes:.0f} min | {peak:.2f} GB ({status}) |", flush=True)
+        if "speed" in options.only:
+            report_speed(items, place, shard_files)
+        if "survival" in options.only:
+            report_survival(items, place, shard_files)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from conftest import DATA
 from audioic_widget import cli
 from audioic_widget.corpus import ICDataset, Item, compute_corpus, find_items, run, shard
 from audioic_widget.corpus.shard import run_shard
-from audioic_widget.errors import AudioError, Cancelled, OutputError, SettingsError
+from audioic_widget.errors import AudioError, Cancelled, ExecutorError, OutputError, SettingsError
 from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.ic import compute_ic
 
@@ -150,6 +150,14 @@ def test_a_file_that_kills_its_process_is_a_row(music: Path, tmp_path: Path, mon
     assert len(files) == len(NAMES)
     assert "died (A process ended abruptly)" in files.loc[str(music / "a.wav"), "error"]
     assert (files["status"] == "ok").sum() == len(NAMES) - 2
+
+
+def test_an_executor_that_is_lost_ends_the_run_with_a_sentence(music: Path, tmp_path: Path) -> None:
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    with pytest.raises(ExecutorError, match=r"takes no more work \(cannot schedule .+\): start it again and repeat"):
+        compute_corpus([music], tmp_path / "out", executor=pool, shard_files=2, **FAST)
+    assert ICDataset(tmp_path / "out").files().empty
 
 
 def test_jobs_of_an_array_share_the_work(music: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,7 +20,7 @@ from audioic_widget.corpus.dataset import ICDataset
 from audioic_widget.corpus.parts import Row, forget_failed, restore_files, row_of, write_part
 from audioic_widget.corpus.shard import Job, run_shard
 from audioic_widget.corpus.sources import Item, find_items
-from audioic_widget.errors import AudioICError, OutputError, SettingsError
+from audioic_widget.errors import AudioICError, ExecutorError, OutputError, SettingsError
 from audioic_widget.formats.files import replacing
 from audioic_widget.model.catalogue import load_model
 from audioic_widget.settings import ICSettings
@@ -32,6 +33,9 @@ SHARD_FILES = 100
 
 Rows = list[Row]
 
+
+ROUNDS_IN_VAIN = 2
+"""Rounds in which no shard got done: after these, every file is run by itself."""
 
 POLL_SECONDS = 1.0
 """Between questions to jobs that do not say themselves that they are done."""
@@ -102,7 +106,8 @@ def compute_corpus(
     SettingsError
         If the dataset was computed with other settings or another model, or an argument is out of range.
     AudioICError
-        For sources, model, device or output that cannot be used. A single bad file is no error but a row.
+        For sources, model, device or output that cannot be used, or an executor that is lost (`ExecutorError`). A single
+        bad file is no error but a row.
 
     Notes
     -----
@@ -178,31 +183,48 @@ def run_shards(
     What a dying worker took with it is run again, together as long as something gets done, then file by file; a file
     whose worker dies even then is a row. An `AudioICError` is nobody's death and ends the run.
     """
-    waiting, alone = [list(shard) for shard in shards], False
-    while waiting:
+    waiting, in_vain = [list(shard) for shard in shards], 0
+    while waiting and in_vain < ROUNDS_IN_VAIN:
         failed = []
-        for batch in [[shard] for shard in waiting] if alone else [waiting]:
-            with opened() as pool:
-                futures = {_submit(pool, shard, job): shard for shard in batch}
-                try:
-                    for future in _as_completed(list(futures)):
-                        try:
-                            rows = future.result()
-                        except AudioICError:
-                            raise
-                        except Exception as error:  # the worker's death, by whatever name its executor calls it
-                            if alone:
-                                yield _died(futures[future], error, job)
-                            else:
-                                failed.append(futures[future])
-                        else:
-                            yield rows
-                except BaseException:
-                    for future in futures:
-                        future.cancel()
-                    raise
-        alone = len(failed) == len(waiting)
-        waiting = [[item] for shard in failed for item in shard] if alone else failed
+        with opened() as pool:
+            for shard, answer in _run_together(waiting, job, pool):
+                if isinstance(answer, Exception):
+                    failed.append(shard)
+                else:
+                    yield answer
+        in_vain = in_vain + 1 if len(failed) == len(waiting) else 0
+        waiting = failed
+    items = [item for shard in waiting for item in shard]
+    while items:
+        with opened() as pool:
+            died = False
+            while items and not died:
+                for alone, answer in _run_together([[items.pop(0)]], job, pool):
+                    died = isinstance(answer, Exception)
+                    yield _died(alone, answer, job) if isinstance(answer, Exception) else answer
+
+
+def _run_together(
+    shards: Sequence[list[Item]], job: Job, pool: Submits
+) -> Iterator[tuple[list[Item], Rows | Exception]]:
+    """Run `shards` side by side: each with its rows, or the death of its worker by whatever name its executor calls it."""
+    futures: dict[Any, list[Item]] = {}
+    try:
+        for shard in shards:
+            futures[_submit(pool, shard, job)] = shard
+        for future in _as_completed(list(futures)):
+            try:
+                rows = future.result()
+            except AudioICError:
+                raise
+            except Exception as error:
+                yield futures[future], error
+            else:
+                yield futures[future], rows
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
 
 
 def prepare(output: Path, model: str, settings: ICSettings) -> None:
@@ -242,8 +264,24 @@ def _opener(workers: int, executor: Submits | Client | None) -> Callable[[], Abs
     if executor is not None:
         # A Dask client runs tasks of a worker that died again by itself.
         opened = executor if not hasattr(executor, "get_executor") else executor.get_executor(retries=2)
-        return lambda: nullcontext(opened)
+        return lambda: nullcontext(_Given(opened))
     return lambda: _pool(workers)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """An executor of the caller's, which is not opened again: that it takes no work is not the fault of a shard."""
+
+    executor: Submits
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self.executor.submit(fn, *args, **kwargs)
+        except Exception as error:  # whatever clusters and their clients raise
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise ExecutorError(
+                f"The executor takes no more work ({reason}): start it again and repeat the call, what is done is kept."
+            ) from error
 
 
 @contextmanager
