@@ -104,7 +104,7 @@ def scheduler_lost(music: Path, output: Path, random: np.random.Generator) -> st
     scheduler = _dask("scheduler", "--port", "0", "--dashboard-address", ":0", "--scheduler-file", str(note))
     worker = _dask("worker", "--scheduler-file", str(note), "--nthreads", "1", "--dashboard-address", ":0")
     try:
-        with Client(scheduler_file=str(note), timeout=20) as client:
+        with Client(scheduler_file=str(note), timeout=10) as client:
             client.wait_for_workers(1, timeout=60)
             with disturbed(scheduler.kill, random.uniform(0, 12)):
                 return ending_of(

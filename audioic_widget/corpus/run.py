@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -37,15 +37,15 @@ Rows = list[Row]
 ROUNDS_IN_VAIN = 2
 """Rounds in which no shard got done: after these, every file is run by itself."""
 
-POLL_SECONDS = 1.0
-"""Between questions to jobs that do not say themselves that they are done."""
+POLL_SECONDS = 2.0
+"""At most, between questions to jobs that do not say themselves that they are done."""
 
 
 class Submits(Protocol):
     """What a run needs of an executor; what it hands out has ``done()``, ``result()`` and ``cancel()``."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Begin ``fn(*args, **kwargs)``."""
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any:
+        """Begin ``fn(*args)``."""
         ...
 
 
@@ -82,8 +82,8 @@ def compute_corpus(
     threads : int, optional
         Of PyTorch in every worker; 1 in local processes if not given.
     executor : Executor or dask.distributed.Client, optional
-        In place of local processes: a Dask client, or anything with the interface of `concurrent.futures.Executor`,
-        such as submitit's executors.
+        In place of local processes: a Dask client (not its ``get_executor()``, whose futures never end when the
+        scheduler is lost), or anything with the interface of `concurrent.futures.Executor`, such as submitit's executors.
     shard : (int, int)
         ``(i, n)``: every n-th file from the i-th on, i from 1; for arrays of jobs that write one dataset.
     shard_files : int
@@ -263,8 +263,8 @@ def prepare(output: Path, model: str, settings: ICSettings) -> None:
 def _opener(workers: int, executor: Submits | Client | None) -> Callable[[], AbstractContextManager[Submits]]:
     if executor is not None:
         # A Dask client runs tasks of a worker that died again by itself.
-        opened = executor if not hasattr(executor, "get_executor") else executor.get_executor(retries=2)
-        return lambda: nullcontext(_Given(opened))
+        dask = {"retries": 2, "pure": False} if hasattr(executor, "get_executor") else {}
+        return lambda: nullcontext(_Given(executor, dask))
     return lambda: _pool(workers)
 
 
@@ -273,10 +273,11 @@ class _Given:
     """An executor of the caller's, which is not opened again: that it takes no work is not the fault of a shard."""
 
     executor: Submits
+    options: Mapping[str, Any]
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any:
         try:
-            return self.executor.submit(fn, *args, **kwargs)
+            return self.executor.submit(fn, *args, **self.options)
         except Exception as error:  # whatever clusters and their clients raise
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise ExecutorError(
@@ -308,13 +309,13 @@ def _as_completed(futures: Sequence[Any]) -> Iterator[Any]:
     if all(isinstance(future, Future) for future in futures):
         yield from as_completed(futures)
         return
-    waiting = list(futures)
+    waiting, pause = list(futures), 0.05
     while waiting:
         done = [future for future in waiting if future.done()]
         yield from done
         waiting = [future for future in waiting if future not in done]
-        if not done:
-            time.sleep(POLL_SECONDS)
+        pause = 0.05 if done else min(2 * pause, POLL_SECONDS)
+        time.sleep(pause)
 
 
 def _died(items: Sequence[Item], error: Exception, job: Job) -> Rows:
