@@ -63,7 +63,15 @@ class Traits(anywidget.AnyWidget):
     follow = traitlets.Bool(True).tag(sync=True)
     """Whether the span on screen turns its page to stay with the playhead."""
 
+    group = traitlets.Unicode("").tag(sync=True)
+    """Widgets of one group share a time axis, the playhead and how they are shown; empty for a widget alone."""
+    compact = traitlets.Bool(False).tag(sync=True)
+    """Whether the controls that a group shares are left to another of its widgets."""
+
     # What to hear ------------------------------------------------------------------------------------------------
+
+    solo = traitlets.Bool(True).tag(sync=True)
+    """Whether this is the one of its group that sounds; setting it silences the one that did, at the same moment."""
 
     current_time = traitlets.Float(0.0).tag(sync=True)
     """Position of the playhead in seconds; setting it seeks."""

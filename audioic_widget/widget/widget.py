@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _CONTROLS = ("preset", "noise_levels", "n_steps", "n_probes", "monte_carlo_samples")
-_SHOWN = ("unit", "overlay", "smoothing", "view", "selection", "visible_levels", "loop", "speed", "volume", "follow")
+_SHOWN = (
+    *("unit", "overlay", "smoothing", "view", "selection", "visible_levels", "loop", "speed", "volume", "follow"),
+    *("group", "compact", "solo"),
+)
 
 
 class _AnnotationsTrait(traitlets.TraitType[Any, Any]):
@@ -217,13 +220,19 @@ class AudioICWidget(Traits):
 
     def _ipython_display_(self) -> None:
         """Show the widget, and under it a still picture that only pages without a kernel show."""
-        from IPython.display import HTML, display
+        from IPython.display import display
 
         bundle = None if self.comm is None else self._repr_mimebundle_()
         if bundle is None:
             display({"text/plain": repr(self)}, raw=True)
             return
         display(bundle[0], raw=True)
+        self.show_still()
+
+    def show_still(self) -> None:
+        """Show a still picture of the traces, now or when they are there; the front end hides it."""
+        from IPython.display import HTML, display
+
         with self._lock:
             self._still = display(HTML(""), display_id=True)
             if self._result is not None:

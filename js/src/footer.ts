@@ -50,6 +50,7 @@ export function footer(session: Session, savePicture: () => void): Part {
       : "Drag over the plots to select";
     csv.disabled = model.get("status") !== "done" || session.alone;
     png.disabled = session.waveform === null;
+    help.hidden = model.get("compact");
     help.setAttribute("aria-pressed", String(panels.help));
   };
   return { root, update };

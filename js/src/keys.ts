@@ -14,6 +14,7 @@ const HELP: [string, string][] = [
   ["+ −", "zoom in, out"],
   ["Z 0", "zoom to the selection, show everything"],
   ["F", "follow the playhead"],
+  ["A", "listen to the next one compared"],
   ["S P", "spectrogram, peaks"],
   ["Esc", "close this, drop the selection"],
   ["Click, drag", "go there, select"],
@@ -23,20 +24,21 @@ const HELP: [string, string][] = [
 
 /** Calls what a key stands for; `onKey` after each. */
 export function listenToKeys(root: HTMLElement, session: Session, onKey: () => void): void {
-  const { model, player, timeline, panels } = session;
+  const { model, timeline, panels } = session;
   const step = (event: KeyboardEvent) => (event.shiftKey ? FRAME_PERIOD : 1);
   const keys: Record<string, (event: KeyboardEvent) => void> = {
     " ": () => session.toggle(),
-    arrowleft: (event) => player.seek(player.position - step(event)),
-    arrowright: (event) => player.seek(player.position + step(event)),
-    home: () => player.seek(0),
-    end: () => player.seek(timeline.duration),
+    arrowleft: (event) => session.seek(session.position - step(event)),
+    arrowright: (event) => session.seek(session.position + step(event)),
+    home: () => session.seek(0),
+    end: () => session.seek(timeline.duration),
     l: () => session.set("loop", !model.get("loop")),
     "+": () => zoom(session, ZOOM),
     "=": () => zoom(session, ZOOM),
     "-": () => zoom(session, 1 / ZOOM),
     z: () => zoomToSelection(session),
     "0": () => zoomOut(session),
+    a: () => session.listenToNext(),
     f: () => session.set("follow", !model.get("follow")),
     s: () => session.switch("spectrogram"),
     p: () => session.switch("peaks"),

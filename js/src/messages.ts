@@ -44,6 +44,9 @@ export interface Traits {
   unit: Unit;
   smoothing: number;
   follow: boolean;
+  group: string;
+  compact: boolean;
+  solo: boolean;
   current_time: number;
   playing: boolean;
   loop: boolean;

@@ -34,7 +34,6 @@ export function overview(session: Session): { root: HTMLElement; update: () => v
   });
 
   const update = () => {
-    root.hidden = session.waveform === null;
     if (!session.waveform || canvas.clientWidth === 0) return;
     const [width] = fitCanvas(canvas);
     const context = canvas.getContext("2d");

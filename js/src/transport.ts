@@ -10,9 +10,9 @@ export const ZOOM = 1.6;
 
 /** `tick` is for every frame of the screen. */
 export function transport(session: Session): Part & { tick: () => void } {
-  const { player, model } = session;
+  const { model } = session;
   const play = button("play", icon("play"), "Play (space)", () => session.toggle());
-  const rewind = button("rewind", icon("rewind"), "Back to the start (Home)", () => player.seek(0));
+  const rewind = button("rewind", icon("rewind"), "Back to the start (Home)", () => session.seek(0));
   const loop = button("loop", icon("loop"), "Loop the selection (L)", () =>
     session.set("loop", !model.get("loop")),
   );
@@ -39,15 +39,15 @@ export function transport(session: Session): Part & { tick: () => void } {
   const sound = element("label", { class: "aic-sound", title: "Volume" }, icon("volume"), volume);
   const root = element("div", { class: "aic-transport" }, rewind, play, loop, time, speed, sound);
   const tick = () => {
-    const text = `${clock(player.position)} / ${clock(model.get("duration"))}`;
+    const text = `${clock(session.position)} / ${clock(session.timeline.duration)}`;
     if (time.textContent !== text) time.textContent = text;
   };
   const update = () => {
-    const sounding = player.state !== "stopped";
+    const { sounding } = session;
     play.replaceChildren(icon(sounding ? "pause" : "play"));
     play.title = sounding ? "Pause (space)" : "Play (space)";
     play.setAttribute("aria-label", play.title);
-    play.classList.toggle("aic-buffering", player.state === "buffering");
+    play.classList.toggle("aic-buffering", session.voice.player.state === "buffering");
     play.disabled = session.waveform === null || session.alone;
     rewind.disabled = session.waveform === null;
     loop.setAttribute("aria-pressed", String(model.get("loop")));
@@ -62,9 +62,9 @@ export function transport(session: Session): Part & { tick: () => void } {
 
 /** Zooms around the playhead where that is on screen. */
 export function zoom(session: Session, factor: number): void {
-  const { timeline, player } = session;
+  const { timeline, position } = session;
   const middle = (timeline.start + timeline.end) / 2;
-  timeline.zoom(factor, timeline.shows(player.position) ? player.position : middle);
+  timeline.zoom(factor, timeline.shows(position) ? position : middle);
   session.moved();
 }
 
