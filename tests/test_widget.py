@@ -13,6 +13,8 @@ import soundfile
 
 import audioic_widget as aw
 from audioic_widget.audio import pcm16
+from audioic_widget.ic import encode
+from audioic_widget.remains import Remains
 from audioic_widget.widget import AudioICWidget, messages
 from audioic_widget.widget.curves import BELOW_FLOOR, Curves, State
 from audioic_widget.widget.worker import Worker
@@ -193,11 +195,11 @@ def test_silence_gives_gaps_and_a_notice() -> None:
 
 
 def test_sound_and_waveform_are_what_the_model_sees(widget: Recorded, samples: np.ndarray) -> None:
-    widget.hear(type="audio", first=1000, count=500)
+    widget.hear(type="audio", noise_level=None, first=1000, count=500)
     content, (buffer,) = widget.of_type("audio")[-1]
     assert (content["first"], content["count"]) == (1000, 500)
     np.testing.assert_array_equal(np.frombuffer(buffer, "<i2"), pcm16(samples[1000:1500]))
-    widget.hear(type="audio", first=len(samples) - 10, count=500)
+    widget.hear(type="audio", noise_level=None, first=len(samples) - 10, count=500)
     assert widget.of_type("audio")[-1][0]["count"] == 10
     widget.hear(type="waveform", level=0, first=2, count=3)
     _, (bins,) = widget.of_type("waveform")[-1]
@@ -207,10 +209,47 @@ def test_sound_and_waveform_are_what_the_model_sees(widget: Recorded, samples: n
     )
 
 
+def arrived(widget: Recorded, kind: str, count: int) -> list[tuple[dict[str, Any], list[memoryview]]]:
+    """Messages of a kind that are made in the worker thread, when there are `count`."""
+    end = time.monotonic() + 60
+    while len(widget.of_type(kind)) < count and time.monotonic() < end:
+        time.sleep(0.01)
+    return widget.of_type(kind)
+
+
+def test_what_noise_leaves_is_decoded_aside(widget: Recorded) -> None:
+    assert widget.decodes
+    widget.hear(type="audio", noise_level=0.6, first=1000, count=50_000)
+    (content, (buffer,)) = arrived(widget, "audio", 1)[-1]
+    assert (content["noise_level"], content["first"], content["count"]) == (0.6, 1000, 50_000)
+    encoded = encode(widget._session.recording, widget._session.model)
+    expected = pcm16(Remains(encoded, widget._session.model, 0.6).samples(1000, 51_000))
+    np.testing.assert_array_equal(np.frombuffer(buffer, "<i2"), expected)
+    assert widget.status == "done"
+    with pytest.raises(aw.SettingsError, match="heard_level must be from 0 to 1"):
+        widget.heard_level = 1.5
+
+
+def test_decoding_goes_on_between_the_pieces_of_a_computation(samples: np.ndarray) -> None:
+    widget = Recorded(np.tile(samples, 4), sample_rate=44_100, preset="exact", noise_levels=LEVELS)
+    widget.hear(type="ready")
+    while not widget.n_frames:
+        time.sleep(0.01)
+    both_asked = threading.Event()
+    widget._worker.aside(lambda check: both_asked.wait(20))
+    # Not wanted any more before its turn has come: left out.
+    widget.hear(type="audio", noise_level=0.1, first=0, count=1000)
+    widget.hear(type="audio", noise_level=0.3, first=0, count=1000)
+    both_asked.set()
+    assert [content["noise_level"] for content, _ in arrived(widget, "audio", 1)] == [0.3]
+    assert widget.status == "running"
+    widget.close()
+
+
 def test_no_answer_is_large_however_much_is_asked(widget: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "MESSAGE_SAMPLES", 100)
     monkeypatch.setattr(messages, "MESSAGE_VALUES", 10)
-    widget.hear(type="audio", first=0, count=10**9)
+    widget.hear(type="audio", noise_level=None, first=0, count=10**9)
     assert widget.of_type("audio")[-1][0]["count"] == 100
     widget.sent.clear()
     widget.hear(type="ready")
@@ -221,7 +260,14 @@ def test_no_answer_is_large_however_much_is_asked(widget: Recorded, monkeypatch:
 
 @pytest.mark.parametrize(
     "content",
-    [{}, {"type": "shell"}, {"type": "audio"}, {"type": "audio", "first": -1, "count": 2}, {"type": "ready", "x": 1}],
+    [
+        {},
+        {"type": "shell"},
+        {"type": "audio"},
+        {"type": "audio", "noise_level": None, "first": -1, "count": 2},
+        {"type": "peaks", "noise_level": None, "count": 2},
+        {"type": "ready", "x": 1},
+    ],
 )
 def test_messages_of_others_are_refused(content: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"."):

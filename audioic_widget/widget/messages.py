@@ -39,8 +39,9 @@ class Ready:
 
 @dataclass(frozen=True)
 class AudioRequest:
-    """Samples ``first .. first + count - 1`` to play."""
+    """Samples ``first .. first + count - 1`` to play: the recording's, or what is left of them at a noise level."""
 
+    noise_level: float | None
     first: int
     count: int
 
@@ -113,6 +114,8 @@ def parse(content: Mapping[str, Any]) -> Request:
     if kind is None or set(fields) != set(kind.__dataclass_fields__):
         raise ValueError(f"Not a message of this widget: {dict(content)!r}.")
     for name, value in fields.items():
+        if value is None and kind is AudioRequest and name == "noise_level":
+            continue
         allowed = (int, float) if name == "noise_level" else int
         if isinstance(value, bool) or not isinstance(value, allowed) or not 0 <= value < math.inf:
             raise ValueError(f"{name} must be a number of 0 or more, not {value!r}.")
@@ -152,9 +155,10 @@ def curves(
         yield content, [_buffer(part[:, low:high]) for part in (ic, stderr, states)]
 
 
-def audio(first: int, samples: NDArray[np.int16]) -> Message:
-    """Samples to play, from sample `first` on."""
-    return {"type": "audio", "first": first, "count": len(samples)}, [_buffer(samples)]
+def audio(noise_level: float | None, first: int, samples: NDArray[np.int16]) -> Message:
+    """Samples to play, from sample `first` on: the recording's, or what is left of them at a noise level."""
+    content = {"type": "audio", "noise_level": noise_level, "first": first, "count": len(samples)}
+    return content, [_buffer(samples)]
 
 
 def waveform(level: int, first: int, bins: NDArray[np.int16]) -> Message:

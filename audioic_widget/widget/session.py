@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audioic_widget.audio import PYRAMID_BASE, PYRAMID_FACTOR, min_max_pyramid, pcm16, read_recording
+from audioic_widget.codec import decoder_of
 from audioic_widget.ic import Audio, Encoded, describe, encode, stream_ic
 from audioic_widget.model.catalogue import ICModel, load_model
+from audioic_widget.remains import Remains
 from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
 from audioic_widget.spectrogram import spectrogram_tile
@@ -53,6 +55,7 @@ class Session:
         self._source = (audio, sample_rate)
         self._model_source = (model, device)
         self._encoded: dict[str, Encoded] = {}
+        self._remains: tuple[tuple[str, float, int], Remains] | None = None
         self._finished: OrderedDict[tuple[str, float], tuple[Rows, Rows]] = OrderedDict()
         self.pyramid: list[NDArray[np.int16]] = []
 
@@ -77,6 +80,22 @@ class Session:
     def samples(self, first: int, count: int) -> NDArray[np.int16]:
         """Sound as the model hears it, for the browser to play; what lies outside the recording is left out."""
         return pcm16(self.recording.samples[first : first + count])
+
+    @property
+    def decodes(self) -> bool:
+        """Whether what noise leaves can be heard."""
+        return decoder_of(self.model.codec) is not None
+
+    def remains(
+        self, settings: ICSettings, noise_level: float, first: int, count: int, check: Callable[[], None]
+    ) -> NDArray[np.int16]:
+        """What is left of `samples` at a noise level, to play; of the level asked for last, sound is remembered."""
+        key = (settings.audio_type, noise_level, settings.seed)
+        if self._remains is None or self._remains[0] != key:
+            encoded = self._encode(settings.audio_type, check)
+            self._remains = key, Remains(encoded, self.model, noise_level, settings.seed)
+        stop = min(first + count, len(self.recording.samples))
+        return pcm16(self._remains[1].samples(first, stop, check))
 
     def bins(self, level: int, first: int, count: int) -> NDArray[np.int16]:
         """Bins ``(n, 2)`` of a waveform level; what lies outside is left out."""

@@ -20,7 +20,13 @@ _STATIC = Path(__file__).parent / "static"
 
 UNITS = ("nats", "minmax", "zscore", "headroom")
 
-_RANGES = {"speed": (0.25, 2.0), "volume": (0.0, 1.0), "smoothing": (1, 1_001), "current_time": (0.0, math.inf)}
+_RANGES = {
+    "speed": (0.25, 2.0),
+    "volume": (0.0, 1.0),
+    "smoothing": (1, 1_001),
+    "current_time": (0.0, math.inf),
+    "heard_level": (0.0, 1.0),
+}
 
 
 def _span() -> Any:
@@ -75,6 +81,8 @@ class Traits(anywidget.AnyWidget):
 
     current_time = traitlets.Float(0.0).tag(sync=True)
     """Position of the playhead in seconds; setting it seeks."""
+    heard_level = traitlets.Float(None, allow_none=True).tag(sync=True)
+    """What sounds: None for the recording, or a noise level in [0, 1] for what is left of it there; see `Remains`."""
     playing = traitlets.Bool(False).tag(sync=True)
     """Whether it sounds. Browsers let sound begin only after somebody has clicked on the page."""
     loop = traitlets.Bool(False).tag(sync=True)
@@ -108,6 +116,8 @@ class Traits(anywidget.AnyWidget):
     """Read only: the model that computes."""
     device_name = traitlets.Unicode("").tag(sync=True)
     """Read only: where it computes."""
+    decodes = traitlets.Bool(False).tag(sync=True)
+    """Read only: whether the model's codec makes sound of latents, as `heard_level` needs."""
     solver = traitlets.Unicode("").tag(sync=True)
     """Read only: the solver; steps mean nothing to "scipy"."""
     divergence = traitlets.Unicode("").tag(sync=True)
@@ -131,10 +141,10 @@ class Traits(anywidget.AnyWidget):
             raise SettingsError(f"Noise level {unknown[0]:g} is not among noise_levels: add it there first.")
         return [level for level in self.noise_levels if level in shown]
 
-    @traitlets.validate("speed", "volume", "smoothing", "current_time")
+    @traitlets.validate("speed", "volume", "smoothing", "current_time", "heard_level")
     def _check_number(self, proposal: Mapping[str, Any]) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
         low, high = _RANGES[name]
-        if not low <= value <= high:
+        if value is not None and not low <= value <= high:
             raise SettingsError(f"{name} must be from {low:g} to {high:g}, not {value:g}.")
         return value

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _CONTROLS = ("preset", "noise_levels", "n_steps", "n_probes", "monte_carlo_samples")
 _SHOWN = (
     *("unit", "overlay", "smoothing", "view", "selection", "visible_levels", "loop", "speed", "volume", "follow"),
-    *("group", "compact", "solo"),
+    *("group", "compact", "solo", "heard_level"),
 )
 
 
@@ -115,6 +115,7 @@ class AudioICWidget(Traits):
         self._result: ICResult | None = None
         self._failure: Exception | None = None
         self._still: Any = None
+        self._decoding: float | None = None
         shown.setdefault("visible_levels", list(self._settings.noise_levels))
         super().__init__(
             name=_name_of(audio),
@@ -309,6 +310,7 @@ class AudioICWidget(Traits):
                 outgoing.begin()
             visible = None if self.view is None else (frame_at(self.view[0]), frame_at(self.view[1]) + 1)
             for update in self._session.compute(settings, visible, check):
+                self._worker.make_room()
                 with self._lock:
                     check()
                     if outgoing.take(update):
@@ -332,6 +334,7 @@ class AudioICWidget(Traits):
             bin_samples=self._session.bin_samples,
             model_name=self._session.model.name,
             device_name=str(self._session.model.device),
+            decodes=self._session.decodes,
             # Last: the browser takes it as the sign that the rest is there.
             n_frames=recording.grid.n_frames,
         )
@@ -347,11 +350,29 @@ class AudioICWidget(Traits):
             notice="There is no sound in this recording to compute information content of." if silent else "",
         )
 
+    def _decode(self, noise_level: float, first: int, count: int) -> None:
+        """Send what is left of some samples at a noise level, between the pieces of what is computed."""
+
+        self._decoding = noise_level
+
+        def decode(check: Callable[[], None]) -> None:
+            if noise_level != self._decoding:
+                return  # somebody wants to hear something else by now
+            try:
+                samples = self._session.remains(self._settings, noise_level, first, count, check)
+            except Cancelled:
+                return
+            except Exception as error:
+                self._tell(error=_sentence(error))
+                return
+            self._send_all([messages.audio(noise_level, first, samples)])
+
+        self._worker.aside(decode)
+
     def _fail(self, error: Exception) -> None:
         with self._lock:
             self._failure = error
-            expected = isinstance(error, AudioICError)
-            self._tell(status="error", error=str(error) if expected else f"{type(error).__name__}: {error}")
+            self._tell(status="error", error=_sentence(error))
 
     # Messages --------------------------------------------------------------------------------------------------
 
@@ -361,9 +382,11 @@ class AudioICWidget(Traits):
                 with self._lock:
                     self._send_all([messages.annotation_lane(self.annotations)])
                     Outgoing(self._curves, self._revision, self._send_all).send_all()
-            case messages.AudioRequest(first, count) if self.n_frames:
+            case messages.AudioRequest(None, first, count) if self.n_frames:
                 samples = self._session.samples(first, min(count, messages.MESSAGE_SAMPLES))
-                self._send_all([messages.audio(first, samples)])
+                self._send_all([messages.audio(None, first, samples)])
+            case messages.AudioRequest(float() | int() as level, first, count) if self.decodes:
+                self._decode(level, first, min(count, messages.MESSAGE_SAMPLES))
             case messages.WaveformRequest(level, first, count) if level < len(self.bin_samples):
                 bins = self._session.bins(level, first, min(count, messages.MESSAGE_SAMPLES // 2))
                 self._send_all([messages.waveform(level, first, bins)])
@@ -382,6 +405,11 @@ class AudioICWidget(Traits):
     def _send_all(self, outgoing: Iterable[messages.Message]) -> None:
         for content, buffers in outgoing:
             self.send(content, buffers)
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong, for people; with its kind where nobody expected it."""
+    return str(error) if isinstance(error, AudioICError) else f"{type(error).__name__}: {error}"
 
 
 def _name_of(source: Audio | str | os.PathLike[str] | ICModel | Sequence[float]) -> str:

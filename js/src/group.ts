@@ -14,6 +14,7 @@ export const LINKED = [
   "unit",
   "overlay",
   "smoothing",
+  "heard_level",
 ] as const satisfies (keyof Traits)[];
 
 /** Every widget is loaded with a copy of this file of its own, so they meet on the page. */

@@ -2,7 +2,7 @@
 
 export type Request =
   | { type: "ready" }
-  | { type: "audio"; first: number; count: number }
+  | { type: "audio"; noise_level: number | null; first: number; count: number }
   | { type: "waveform"; level: number; first: number; count: number }
   | { type: "spectrogram"; level: number; first: number; count: number }
   | { type: "peaks"; noise_level: number; count: number }
@@ -21,7 +21,7 @@ export type Answer =
       no_knowledge: number[];
     }
   | { type: "curves"; revision: number; levels: number[]; first: number; count: number }
-  | { type: "audio"; first: number; count: number }
+  | { type: "audio"; noise_level: number | null; first: number; count: number }
   | { type: "waveform"; level: number; first: number; count: number }
   | { type: "spectrogram"; level: number; first: number; count: number; mels: number }
   | { type: "peaks"; noise_level: number; times: number[]; values: number[] }
@@ -48,6 +48,8 @@ export interface Traits {
   compact: boolean;
   solo: boolean;
   current_time: number;
+  /** null is the recording, a number what is left of it at that noise level. */
+  heard_level: number | null;
   playing: boolean;
   loop: boolean;
   speed: number;
@@ -63,6 +65,7 @@ export interface Traits {
   bin_samples: number[];
   model_name: string;
   device_name: string;
+  decodes: boolean;
   solver: string;
   divergence: string;
   saved: Saved | Record<string, never>;

@@ -59,6 +59,7 @@ export class Session {
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
   private saveTimer: ReturnType<typeof setTimeout> | undefined;
   private peaksOf = "";
+  private heardLast: number | null = null;
   private answered = () => {};
 
   constructor(
@@ -66,7 +67,7 @@ export class Session {
     signal: AbortSignal,
   ) {
     this.player = new Player(
-      (first, count) => this.send({ type: "audio", first, count }),
+      (noise_level, first, count) => this.send({ type: "audio", noise_level, first, count }),
       () => this.sounded(),
       () => {
         this.hint = "The browser lets sound begin only after a click on the page: press play.";
@@ -225,6 +226,15 @@ export class Session {
     void this.player.play();
   }
 
+  /** Hears the recording, or what is left of it at the level heard last: the lowest one shown to begin with. */
+  switchSound(): void {
+    const now = this.model.get("heard_level");
+    if (now !== null) this.heardLast = now;
+    const levels = this.model.get("visible_levels");
+    const level = this.heardLast ?? levels.find((each) => each > 0) ?? levels[0] ?? null;
+    this.set("heard_level", now === null ? level : null);
+  }
+
   /** Switches something on or off in this page; what is drawn, for the whole group. */
   switch(panel: keyof Session["panels"]): void {
     const on = !this.panels[panel];
@@ -340,6 +350,7 @@ export class Session {
       clicks,
     );
     this.player.setVolume(model.get("volume"));
+    this.player.hear(model.get("decodes") ? model.get("heard_level") : null);
   }
 
   /** Peaks belong to a finished result and to the first level that is drawn. */
@@ -363,7 +374,7 @@ export class Session {
         this.curves.put(message, buffers);
         break;
       case "audio":
-        this.player.take(message.first, int16(buffers[0]));
+        this.player.take(message.noise_level, message.first, int16(buffers[0]));
         break;
       case "waveform":
         this.waveform?.take(message, buffers[0]);

@@ -49,6 +49,8 @@ function session(group: string, duration: number): [Session, Model] {
     playing: false,
     loop: false,
     speed: 1,
+    decodes: true,
+    heard_level: null,
     volume: 1,
     unit: "nats",
     saved: {},
