@@ -107,7 +107,7 @@ class Session:
         return spectrogram_tile(self.recording.samples, level, first, count, peak)
 
     def compute(
-        self, settings: ICSettings, visible: tuple[int, int] | None, check: Callable[[], None]
+        self, settings: ICSettings, visible: Sequence[tuple[int, int]], check: Callable[[], None]
     ) -> Iterator[Update]:
         """Compute what is not remembered: first a draft, then values as asked for.
 

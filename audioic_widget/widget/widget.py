@@ -41,6 +41,10 @@ _SHOWN = (
 )
 
 
+PLAYHEAD_FRAMES = 54
+"""Frames from the playhead on that are computed first: five seconds."""
+
+
 class _AnnotationsTrait(traitlets.TraitType[Any, Any]):
     """Takes whatever `Annotations.of` takes, and holds what that gives."""
 
@@ -308,8 +312,7 @@ class AudioICWidget(Traits):
                 self._curves = self._curves.restarted(settings.noise_levels, self.n_frames)
                 outgoing = Outgoing(self._curves, revision, self._send_all)
                 outgoing.begin()
-            visible = None if self.view is None else (frame_at(self.view[0]), frame_at(self.view[1]) + 1)
-            for update in self._session.compute(settings, visible, check):
+            for update in self._session.compute(settings, self._urgent(), check):
                 self._worker.make_room()
                 with self._lock:
                     check()
@@ -321,6 +324,14 @@ class AudioICWidget(Traits):
             pass  # whoever asked for it has said so already
         except Exception as error:
             self._fail(error)
+
+    def _urgent(self) -> list[tuple[int, int]]:
+        """Frames to compute first: on screen those under the playhead, then the others there, then where it is else."""
+        start, end = self.view or (0.0, self.duration)
+        on_screen = frame_at(start), frame_at(end) + 1
+        at = frame_at(self.current_time)
+        under = at, at + PLAYHEAD_FRAMES
+        return [under, on_screen] if on_screen[0] <= at < on_screen[1] else [on_screen, under]
 
     def _open(self) -> None:
         if self.n_frames:
