@@ -13,6 +13,7 @@ import soundfile
 
 import audioic_widget as aw
 from audioic_widget.audio import pcm16
+from audioic_widget.formats import parquet_bytes
 from audioic_widget.ic import encode
 from audioic_widget.remains import Remains
 from audioic_widget.widget import AudioICWidget, messages
@@ -156,6 +157,8 @@ def test_unknown_keywords_and_bad_settings_are_refused_at_once() -> None:
         AudioICWidget("song.wav", steps=3)
     with pytest.raises(aw.SettingsError):
         AudioICWidget("song.wav", noise_levels=[2])
+    with pytest.raises(aw.SettingsError, match=r"leave alignment out here, and take such a table from compute_ic"):
+        AudioICWidget("song.wav", alignment="published")
 
 
 def test_what_is_wrong_with_audio_or_model_is_shown_and_raised(tmp_path: Any) -> None:
@@ -266,6 +269,7 @@ def test_no_answer_is_large_however_much_is_asked(widget: Recorded, monkeypatch:
         {"type": "audio"},
         {"type": "audio", "noise_level": None, "first": -1, "count": 2},
         {"type": "peaks", "noise_level": None, "count": 2},
+        {"type": "table", "format": "exe"},
         {"type": "ready", "x": 1},
     ],
 )
@@ -326,7 +330,11 @@ def test_peaks_table_and_spectrogram_are_sent_when_asked_for(widget: Recorded) -
     content, _ = widget.of_type("peaks")[-1]
     expected = widget.result.peaks(0.6, 3)
     assert (content["times"], content["values"]) == (expected["time"].tolist(), expected["ic"].tolist())
-    widget.hear(type="table")
+    widget.hear(type="table", format="parquet")
+    content, buffers = widget.of_type("table")[-1]
+    assert content["name"] == "array_ic.parquet"
+    assert bytes(buffers[0]) == parquet_bytes(widget.result)
+    widget.hear(type="table", format="csv")
     content, buffers = widget.of_type("table")[-1]
     assert content["name"] == "array_ic.csv"
     assert bytes(buffers[0]).decode().splitlines()[0] == "Time,IC_0.3,IC_0.6"

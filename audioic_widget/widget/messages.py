@@ -7,7 +7,7 @@ messages the browser asks for: they are large, and saved nowhere.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audioic_widget.annotations import Annotations
+from audioic_widget.formats import csv_text, parquet_bytes
 from audioic_widget.likelihood.bounds import floor, no_knowledge
+from audioic_widget.result import ICResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,12 @@ MESSAGE_SAMPLES = 500_000
 
 MESSAGE_COLUMNS = 4_096
 """Columns of a spectrogram in one answer: 0.4 MB."""
+
+TABLES: dict[str, Callable[[ICResult], bytes]] = {
+    "csv": lambda result: csv_text(result).encode(),
+    "parquet": parquet_bytes,
+}
+"""Files that a result can be taken away as."""
 
 Message = tuple[dict[str, Any], list[memoryview]]
 
@@ -74,7 +82,9 @@ class PeaksRequest:
 
 @dataclass(frozen=True)
 class TableRequest:
-    """The result as CSV."""
+    """The result as a file: "csv" or "parquet"."""
+
+    format: str
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,10 @@ def parse(content: Mapping[str, Any]) -> Request:
     if kind is None or set(fields) != set(kind.__dataclass_fields__):
         raise ValueError(f"Not a message of this widget: {dict(content)!r}.")
     for name, value in fields.items():
+        if name == "format":
+            if value not in TABLES:
+                raise ValueError(f"format must be one of {', '.join(TABLES)}, not {value!r}.")
+            continue
         if value is None and kind is AudioRequest and name == "noise_level":
             continue
         allowed = (int, float) if name == "noise_level" else int
@@ -182,9 +196,9 @@ def peaks(noise_level: float, table: pd.DataFrame) -> Message:
     }, []
 
 
-def table(name: str, text: str) -> Message:
+def table(name: str, content: bytes) -> Message:
     """A file to save on the browser's side."""
-    return {"type": "table", "name": name}, [memoryview(text.encode())]
+    return {"type": "table", "name": name}, [memoryview(content)]
 
 
 def annotation_lane(given: Annotations | None) -> Message:

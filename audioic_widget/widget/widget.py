@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from audioic_widget.annotations import Annotations, AnnotationsLike, annotation_ic
 from audioic_widget.audio import Recording
 from audioic_widget.errors import AnnotationError, AudioICError, Cancelled, SettingsError
-from audioic_widget.formats import csv_text, replacing
+from audioic_widget.formats import replacing
 from audioic_widget.frames import frame_at
 from audioic_widget.ic import Audio
 from audioic_widget.model.catalogue import ICModel
@@ -110,6 +110,11 @@ class AudioICWidget(Traits):
         self._worker = Worker("audioic-widget")
         shown = {name: fields.pop(name) for name in _SHOWN if name in fields}
         self._settings = (settings or ICSettings()).replace(**fields)
+        if self._settings.alignment == "published":
+            raise SettingsError(
+                'The widget draws every value over the frame it is about; alignment="published" puts it 93 to 186 ms '
+                'early: leave alignment out here, and take such a table from compute_ic(..., alignment="published").'
+            )
         self._session = Session(audio, sample_rate, model, device)
         # Traits and curves are written by the worker and by whoever sets a parameter.
         self._lock = threading.RLock()
@@ -406,8 +411,9 @@ class AudioICWidget(Traits):
                 self._send_all([messages.spectrogram(level, first, tile)])
             case messages.PeaksRequest(noise_level, count) if self._result and noise_level in self._curves.levels:
                 self._send_all([messages.peaks(noise_level, self._result.peaks(noise_level, min(count, 100)))])
-            case messages.TableRequest() if self._result:
-                self._send_all([messages.table(f"{Path(self.name).stem}_ic.csv", csv_text(self._result))])
+            case messages.TableRequest(kind) if self._result:
+                name = f"{Path(self.name).stem}_ic.{kind}"
+                self._send_all([messages.table(name, messages.TABLES[kind](self._result))])
             case messages.Cancel():
                 self.cancel()
             case messages.Compute():

@@ -30,6 +30,8 @@ export interface Trace {
 
 export class Chart {
   readonly root: HTMLElement;
+  /** How many columns of its data a level has. */
+  readonly columns = COLUMNS;
   private readonly chart: uPlot;
   private width = 0;
   /** Keeps its style from draw to draw: asking the page for colours is slow. */
@@ -38,7 +40,7 @@ export class Chart {
   /** @param last whether it shows the time axis */
   constructor(
     private readonly session: Session,
-    private readonly traces: Trace[],
+    readonly traces: Trace[],
     private readonly last: boolean,
     host: HTMLElement,
   ) {
@@ -49,11 +51,7 @@ export class Chart {
     });
     const names = element("span", { class: "aic-lane-name" });
     for (const { level, index } of traces) {
-      const name = element(
-        "span",
-        { class: alone ? "" : "aic-key" },
-        alone ? `noise level ${levelText(level)}` : levelText(level),
-      );
+      const name = element("span", { class: alone ? "" : "aic-key" }, this.name({ level, index }));
       name.style.setProperty("--aic-ink", `var(--aic-trace-${index % 6})`);
       names.append(name);
     }
@@ -91,13 +89,13 @@ export class Chart {
             grid,
             ticks: grid,
             space: 24,
-            label: () => axisLabel(session.display),
+            label: () => this.unit,
             labelSize: LABEL,
             labelFont: "10px system-ui, sans-serif",
             labelGap: 0,
           } as uPlot.Axis,
         ],
-        series: [{}, ...traces.flatMap((trace) => this.series(trace, alone))],
+        series: [{}, ...traces.flatMap((trace) => this.series(trace))],
         bands: traces.map(({ index }, row) => ({
           series: [row * COLUMNS + 3, row * COLUMNS + 4],
           fill: () => `color-mix(in srgb, ${this.ink(index)} 22%, transparent)`,
@@ -109,19 +107,40 @@ export class Chart {
     );
   }
 
-  private series({ index }: Trace, alone: boolean): uPlot.Series[] {
-    const stroke = () => this.ink(index);
-    const dash = alone ? [] : DASHES[index % DASHES.length];
+  private series(trace: Trace): uPlot.Series[] {
+    const stroke = () => this.ink(trace.index);
+    const dash = this.dash(trace);
     return [
       { stroke, width: 1.5, dash, points: { show: false } },
       { stroke, width: 1, alpha: 0.4, dash, points: { show: false } },
       { stroke: "transparent", points: { show: false } },
       { stroke: "transparent", points: { show: false } },
-      { stroke: () => this.colour("--aic-error"), width: 3, points: { show: false } },
+      { stroke: () => this.warning, width: 3, points: { show: false } },
     ];
   }
 
-  private ink(index: number): string {
+  /** What is drawn and where, for a picture of it. */
+  get plot(): uPlot {
+    return this.chart;
+  }
+
+  get unit(): string {
+    return axisLabel(this.session.display);
+  }
+
+  get warning(): string {
+    return this.colour("--aic-error");
+  }
+
+  name({ level }: Trace): string {
+    return this.traces.length === 1 ? `noise level ${levelText(level)}` : levelText(level);
+  }
+
+  dash({ index }: Trace): number[] {
+    return this.traces.length === 1 ? [] : DASHES[index % DASHES.length];
+  }
+
+  ink(index: number): string {
     return this.colour(`--aic-trace-${index % 6}`);
   }
 

@@ -74,3 +74,27 @@ export function fitCanvas(canvas: HTMLCanvasElement): [number, number] {
 export function colour(within: Element, name: string): string {
   return getComputedStyle(within).getPropertyValue(name).trim() || "currentColor";
 }
+
+/** Lets the browser save a file. */
+export function saveAs(name: string, content: Blob): void {
+  const link = element("a", { href: URL.createObjectURL(content), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** Puts `text` where the next paste takes it from; whether that was allowed. */
+export async function copy(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Pages without https have no clipboard, and frames may not use it: the old way needs a field.
+    const field = element("textarea", { style: "position: fixed; opacity: 0" });
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    const copied = document.execCommand("copy");
+    field.remove();
+    return copied;
+  }
+}

@@ -21,6 +21,7 @@ const HELP: [string, string][] = [
   ["Click, drag", "go there, select"],
   ["Ctrl or ⌘ + wheel", "zoom at the pointer; two fingers on a touch screen"],
   ["Shift + wheel", "move along"],
+  ["Right click", "save or copy"],
 ];
 
 /** Calls what a key stands for; `onKey` after each. */

@@ -6,7 +6,7 @@ export type Request =
   | { type: "waveform"; level: number; first: number; count: number }
   | { type: "spectrogram"; level: number; first: number; count: number }
   | { type: "peaks"; noise_level: number; count: number }
-  | { type: "table" }
+  | { type: "table"; format: "csv" | "parquet" }
   | { type: "cancel" }
   | { type: "compute" };
 

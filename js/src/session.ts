@@ -3,6 +3,7 @@
 import type { AnyModel } from "@anywidget/types";
 import { Curves } from "./curves";
 import { type Display, Shown } from "./display";
+import { saveAs } from "./dom";
 import { FRAME_PERIOD } from "./frames";
 import { align, LINKED, member, membersWith, same } from "./group";
 import { type Answer, float64, int16, type Request, type Saved, type Traits } from "./messages";
@@ -391,7 +392,7 @@ export class Session {
         this.tune();
         break;
       case "table":
-        save(message.name, new Blob([buffers[0] as DataView<ArrayBuffer>], { type: "text/csv" }));
+        saveAs(message.name, new Blob([buffers[0] as DataView<ArrayBuffer>]));
         break;
       case "annotations": {
         const [starts, ends] = [float64(buffers[0]), float64(buffers[1])];
@@ -405,13 +406,4 @@ export class Session {
     }
     this.changed();
   }
-}
-
-/** Lets the browser save a file. */
-function save(name: string, content: Blob): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(content);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

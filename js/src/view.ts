@@ -9,10 +9,11 @@ import { clamp } from "./frames";
 import { listenToPointer } from "./gestures";
 import { helpPanel, listenToKeys } from "./keys";
 import { looks } from "./looks";
+import { saveMenu } from "./menu";
 import { overview } from "./overview";
-import { savePicture } from "./picture";
 import type { Session } from "./session";
 import { transport, zoomButtons } from "./transport";
+import { svg } from "./vector";
 import { drawColumns } from "./waveform";
 
 export function mount(session: Session, host: HTMLElement, signal: AbortSignal): void {
@@ -48,6 +49,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     pointer,
     playhead,
   );
+  let charts: Chart[] = [];
   const values = readout(session);
   const bar = transport(session);
   const zooming = zoomButtons(session);
@@ -60,7 +62,10 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     sliders: sliders(session),
     looks: looks(session),
     overview: overview(session),
-    footer: footer(session, () => savePicture(stack, `${model.get("name")}.png`)),
+    footer: footer(
+      session,
+      saveMenu(session, root, stack, () => svg(session, stack, charts)),
+    ),
     peaks: peaks(session),
     help: helpPanel(session),
   };
@@ -70,7 +75,6 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
   host.append(root);
   Object.assign(root, { audioic: inspection(session) });
 
-  let charts: Chart[] = [];
   let arranged = "";
   let grouped: boolean | null = null;
 
