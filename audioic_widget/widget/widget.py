@@ -26,7 +26,7 @@ from audioic_widget.widget import messages
 from audioic_widget.widget.curves import Curves
 from audioic_widget.widget.outgoing import Outgoing
 from audioic_widget.widget.session import Session
-from audioic_widget.widget.snapshot import saved_traces, self_contained_page, still_picture
+from audioic_widget.widget.snapshot import compressed_sound, saved_traces, self_contained_page, still_picture
 from audioic_widget.widget.traits import Traits
 from audioic_widget.widget.worker import Worker
 
@@ -200,17 +200,29 @@ class AudioICWidget(Traits):
         """Draw the traces with matplotlib, when they are complete; see `ICResult.plot`."""
         return self.wait().plot(ax=ax)
 
-    def export_html(self, path: str | os.PathLike[str]) -> None:
-        """Write the widget as one page that opens from disk: traces to zoom and read, without sound and kernel.
+    def export_html(self, path: str | os.PathLike[str], *, sound: bool = False) -> None:
+        """Write the widget as one page that opens from disk, without kernel and network: traces to zoom and read.
+
+        Parameters
+        ----------
+        path : path
+            The file to write, ``.html``; some 200 kB.
+        sound : bool
+            Whether the page plays: MP3 inside it, 0.65 MB a minute, an hour at most. Default: no.
 
         Raises
         ------
+        AudioError
+            If it is too long for `sound`.
         OutputError
             If the file cannot be written.
         """
         self.wait()
         traits = {name: getattr(self, name) for name in Traits.class_own_traits(sync=True) if not name.startswith("_")}
-        page = self_contained_page(traits, self.name, str(self._esm), str(self._css))
+        heard = compressed_sound(self._session.recording) if sound else []
+        # A page is of one recording, and nobody has pressed play.
+        traits |= {"group": "", "compact": False, "solo": True, "playing": False}
+        page = self_contained_page(traits, str(self._esm), str(self._css), self.annotations, heard)
         with replacing(path) as file:
             file.write(page.encode())
 

@@ -69,6 +69,8 @@ export interface Traits {
   solver: string;
   divergence: string;
   saved: Saved | Record<string, never>;
+  /** Only in a page that `export_html` wrote. */
+  page?: { sound: boolean };
 }
 
 /** A small copy of the traces, as snapshot.py makes it; `group` frames share two values where there were too many. */

@@ -100,6 +100,11 @@ export class Session {
     this.open();
     this.onTrait();
     this.send({ type: "ready" });
+    const page = model.get("page");
+    if (page) {
+      this.alone = true;
+      return;
+    }
     const silence = setTimeout(() => {
       this.alone = true;
       this.hint =
@@ -162,6 +167,11 @@ export class Session {
   /** Where the playhead is, in seconds. */
   get position(): number {
     return this.voice.player.position;
+  }
+
+  /** Whether there is somebody who sends sound. */
+  get playable(): boolean {
+    return this.waveform !== null && (!this.alone || this.model.get("page")?.sound === true);
   }
 
   get sounding(): boolean {

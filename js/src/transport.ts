@@ -48,8 +48,7 @@ export function transport(session: Session): Part & { tick: () => void } {
       );
     }
     heard.value = now === null ? "" : String(now);
-    heard.hidden = !model.get("decodes");
-    heard.disabled = session.alone;
+    heard.hidden = !model.get("decodes") || session.alone;
   };
   const volume = element("input", {
     type: "range",
@@ -74,7 +73,7 @@ export function transport(session: Session): Part & { tick: () => void } {
     play.title = sounding ? "Pause (space)" : "Play (space)";
     play.setAttribute("aria-label", play.title);
     play.classList.toggle("aic-buffering", session.voice.player.state === "buffering");
-    play.disabled = session.waveform === null || session.alone;
+    play.disabled = !session.playable;
     rewind.disabled = session.waveform === null;
     offer();
     heard.classList.toggle("aic-buffering", session.voice.player.turning);

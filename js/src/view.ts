@@ -111,6 +111,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
       );
     }
     const empty = session.waveform === null;
+    root.dataset.saved = String(model.get("page") !== undefined);
     root.dataset.compact = String(model.get("compact"));
     settings.hidden = grouped && !session.panels.settings;
     soundRow.hidden = model.get("compact") || (empty && model.get("status") === "error");
