@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from audioic_widget.ic import encode
 from audioic_widget.remains import Remains
 from audioic_widget.widget import AudioICWidget, messages
 from audioic_widget.widget.curves import BELOW_FLOOR, Curves, State
+from audioic_widget.widget.widget import SHOWN
 from audioic_widget.widget.worker import Worker
 
 LEVELS = (0.3, 0.6)
@@ -150,6 +153,19 @@ def test_a_value_out_of_range_is_refused_and_put_back(widget: Recorded, trait: s
     widget.set_state({trait: value})
     assert words in widget.error
     assert getattr(widget, trait) == before
+
+
+def test_it_takes_what_compute_ic_takes() -> None:
+    """Both spell out their arguments, for help and completion: they must not drift apart."""
+    ours, theirs = (dict(inspect.signature(each).parameters) for each in (AudioICWidget, aw.compute_ic))
+    del ours["annotations"], theirs["on_partial"]
+    assert list(ours.values()) == list(theirs.values())
+
+
+def test_every_way_to_show_it_is_documented() -> None:
+    documented = AudioICWidget.__doc__ or ""
+    for name in SHOWN:
+        assert re.search(rf"^    ([a-z_]+, )*{name}(, [a-z_]+)*( :.*)?$", documented, re.MULTILINE), name
 
 
 def test_unknown_keywords_and_bad_settings_are_refused_at_once() -> None:

@@ -31,6 +31,9 @@ MESSAGE_SAMPLES = 500_000
 MESSAGE_COLUMNS = 4_096
 """Columns of a spectrogram in one answer: 0.4 MB."""
 
+MESSAGE_PEAKS = 100
+"""Peaks in one answer."""
+
 TABLES: dict[str, Callable[[ICResult], bytes]] = {
     "csv": lambda result: csv_text(result).encode(),
     "parquet": parquet_bytes,

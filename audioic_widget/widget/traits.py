@@ -14,6 +14,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+from audioic_widget.annotations import Annotations, AnnotationsLike
 from audioic_widget.errors import SettingsError
 
 _STATIC = Path(__file__).parent / "static"
@@ -31,6 +32,13 @@ _RANGES = {
 
 def _span() -> Any:
     return traitlets.Tuple(traitlets.Float(), traitlets.Float(), default_value=None, allow_none=True)
+
+
+class _AnnotationsTrait(traitlets.TraitType[Any, Any]):
+    """Takes whatever `Annotations.of` takes, and holds what that gives."""
+
+    def validate(self, obj: object, value: AnnotationsLike) -> Annotations | None:
+        return None if value is None else Annotations.of(value)
 
 
 class Traits(anywidget.AnyWidget):
@@ -73,6 +81,9 @@ class Traits(anywidget.AnyWidget):
     """Widgets of one group share a time axis, the playhead and how they are shown; empty for a widget alone."""
     compact = traitlets.Bool(False).tag(sync=True)
     """Whether the controls that a group shares are left to another of its widgets."""
+
+    annotations = _AnnotationsTrait(None, allow_none=True)
+    """Labelled spans drawn as a lane: an `Annotations`, set from anything that `Annotations.of` takes."""
 
     # What to hear ------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import traitlets
 from numpy.typing import NDArray
 
-from audioic_widget.annotations import Annotations, AnnotationsLike, annotation_ic
+from audioic_widget.annotations import AnnotationsLike, annotation_ic
 from audioic_widget.audio import Recording
 from audioic_widget.errors import AnnotationError, AudioICError, Cancelled, SettingsError
 from audioic_widget.formats import replacing
@@ -23,10 +21,13 @@ from audioic_widget.model.catalogue import ICModel
 from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
 from audioic_widget.widget import messages
+from audioic_widget.widget.answers import answer
 from audioic_widget.widget.curves import Curves
+from audioic_widget.widget.decoding import Decoding
 from audioic_widget.widget.outgoing import Outgoing
 from audioic_widget.widget.session import Session
-from audioic_widget.widget.snapshot import compressed_sound, saved_traces, self_contained_page, still_picture
+from audioic_widget.widget.snapshot import compressed_sound, saved_traces, self_contained_page
+from audioic_widget.widget.still import Still
 from audioic_widget.widget.traits import Traits
 from audioic_widget.widget.worker import Worker
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _CONTROLS = ("preset", "noise_levels", "n_steps", "n_probes", "monte_carlo_samples")
-_SHOWN = (
+SHOWN = (
     *("unit", "overlay", "smoothing", "view", "selection", "visible_levels", "loop", "speed", "volume", "follow"),
     *("group", "compact", "solo", "heard_level"),
 )
@@ -43,13 +44,6 @@ _SHOWN = (
 
 PLAYHEAD_FRAMES = 54
 """Frames from the playhead on that are computed first: five seconds."""
-
-
-class _AnnotationsTrait(traitlets.TraitType[Any, Any]):
-    """Takes whatever `Annotations.of` takes, and holds what that gives."""
-
-    def validate(self, obj: object, value: AnnotationsLike) -> Annotations | None:
-        return None if value is None else Annotations.of(value)
 
 
 class AudioICWidget(Traits):
@@ -63,18 +57,42 @@ class AudioICWidget(Traits):
     audio : path, file object, ndarray or Recording
         A file that libsndfile reads, or samples ``(n,)`` or ``(n, channels)`` with their `sample_rate`.
     sample_rate : int, optional
-        Samples a second, for arrays.
+        Samples a second, 1 or more; needed for arrays, and for them only.
     model : str, path or ICModel
-        See `load_model`.
+        What computes, see `load_model`; "mini" if not given.
     device : str
-        "auto", "cpu", "cuda", ...
+        Where it computes: "auto" (the fastest that is right), "cpu", "cuda", ...
     settings : ICSettings, optional
         How to compute; the preset "standard" if not given.
     annotations : optional
-        What `Annotations.of` takes: a table, a file, times or ``(start, end, label)`` rows, to be drawn as a lane.
+        What `Annotations.of` takes: a table, a file, times in seconds or ``(start, end, label)`` rows, to be drawn as a lane.
     **fields
-        Fields of `ICSettings` (``noise_levels=...``, ``preset=...``), on top of `settings`; and how to show it:
-        `unit`, `overlay`, `smoothing`, `view`, `selection`, `visible_levels`, `loop`, `speed`, `volume`.
+        Fields of `ICSettings` (``noise_levels=...``, ``preset=...``), on top of `settings`; and how to show it, below.
+
+    Other Parameters
+    ----------------
+    unit : {"nats", "minmax", "zscore", "headroom"}
+        Scale of the traces; "headroom" is nats above the no-knowledge line. Default "nats".
+    overlay : bool
+        One chart for all levels in place of a lane each. Default False.
+    smoothing : int
+        Frames (93 ms) in the running mean that is drawn, 1 to 1001. Default 1, none.
+    view, selection : (float, float), optional
+        Span on screen, and span selected, in seconds. Default: the whole recording; none.
+    visible_levels : list of float
+        Those of `noise_levels` that are drawn. Default: all.
+    loop : bool
+        Whether playing repeats the selection. Default False.
+    speed : float
+        Playback rate, 0.25 to 2; pitch follows. Default 1.
+    volume : float
+        Loudness, 0 to 1. Default 1.
+    follow : bool
+        Whether the span on screen stays with the playhead. Default True.
+    heard_level : float, optional
+        What sounds: the recording (default), or what is left of it at a noise level, 0 to 1.
+    group, compact, solo
+        How several are one; see `compare`, which sets them.
 
     Raises
     ------
@@ -92,9 +110,6 @@ class AudioICWidget(Traits):
     >>> widget.close()
     """
 
-    annotations = _AnnotationsTrait(None, allow_none=True)
-    """Labelled spans drawn as a lane: an `Annotations`, set from anything that `Annotations.of` takes."""
-
     def __init__(
         self,
         audio: Audio,
@@ -108,7 +123,7 @@ class AudioICWidget(Traits):
     ) -> None:
         # First, since `close` is called even on a widget that was refused.
         self._worker = Worker("audioic-widget")
-        shown = {name: fields.pop(name) for name in _SHOWN if name in fields}
+        shown = {name: fields.pop(name) for name in SHOWN if name in fields}
         self._settings = (settings or ICSettings()).replace(**fields)
         if self._settings.alignment == "published":
             raise SettingsError(
@@ -123,8 +138,8 @@ class AudioICWidget(Traits):
         self._curves = Curves()
         self._result: ICResult | None = None
         self._failure: Exception | None = None
-        self._still: Any = None
-        self._decoding: float | None = None
+        self._still = Still(self._worker)
+        self._decoding = Decoding(self._worker, self._session)
         shown.setdefault("visible_levels", list(self._settings.noise_levels))
         super().__init__(
             name=_name_of(audio),
@@ -253,28 +268,10 @@ class AudioICWidget(Traits):
 
     def show_still(self) -> None:
         """Show a still picture of the traces, now or when they are there; the front end hides it."""
-        from IPython.display import HTML, display
-
         with self._lock:
-            self._still = display(HTML(""), display_id=True)
+            self._still.show()
             if self._result is not None:
-                self._draw_still(self._result)
-
-    def _draw_still(self, result: ICResult) -> None:
-        """Draw the still picture when there is nothing better to do."""
-        still = self._still
-        if still is None:
-            return
-
-        def draw(check: Callable[[], None]) -> None:
-            from IPython.display import HTML
-
-            with contextlib.suppress(Cancelled):
-                picture = HTML(still_picture(result, self.name))
-                check()
-                still.update(picture)
-
-        self._worker.when_idle(draw)
+                self._still.draw(self._result, self.name)
 
     # Parameters ------------------------------------------------------------------------------------------------
 
@@ -369,7 +366,7 @@ class AudioICWidget(Traits):
 
     def _finish(self, result: ICResult) -> None:
         self._result = result
-        self._draw_still(result)
+        self._still.draw(result, self.name)
         silent = result.provenance["silent"]
         self._tell(
             saved=saved_traces(result),
@@ -378,24 +375,8 @@ class AudioICWidget(Traits):
             notice="There is no sound in this recording to compute information content of." if silent else "",
         )
 
-    def _decode(self, noise_level: float, first: int, count: int) -> None:
-        """Send what is left of some samples at a noise level, between the pieces of what is computed."""
-
-        self._decoding = noise_level
-
-        def decode(check: Callable[[], None]) -> None:
-            if noise_level != self._decoding:
-                return  # somebody wants to hear something else by now
-            try:
-                samples = self._session.remains(self._settings, noise_level, first, count, check)
-            except Cancelled:
-                return
-            except Exception as error:
-                self._tell(error=_sentence(error))
-                return
-            self._send_all([messages.audio(noise_level, first, samples)])
-
-        self._worker.aside(decode)
+    def _notify(self, error: Exception) -> None:
+        self._tell(error=_sentence(error))
 
     def _fail(self, error: Exception) -> None:
         with self._lock:
@@ -410,26 +391,15 @@ class AudioICWidget(Traits):
                 with self._lock:
                     self._send_all([messages.annotation_lane(self.annotations)])
                     Outgoing(self._curves, self._revision, self._send_all).send_all()
-            case messages.AudioRequest(None, first, count) if self.n_frames:
-                samples = self._session.samples(first, min(count, messages.MESSAGE_SAMPLES))
-                self._send_all([messages.audio(None, first, samples)])
-            case messages.AudioRequest(float() | int() as level, first, count) if self.decodes:
-                self._decode(level, first, min(count, messages.MESSAGE_SAMPLES))
-            case messages.WaveformRequest(level, first, count) if level < len(self.bin_samples):
-                bins = self._session.bins(level, first, min(count, messages.MESSAGE_SAMPLES // 2))
-                self._send_all([messages.waveform(level, first, bins)])
-            case messages.SpectrogramRequest(level, first, count) if self.n_frames:
-                tile = self._session.tile(level, first, min(count, messages.MESSAGE_COLUMNS))
-                self._send_all([messages.spectrogram(level, first, tile)])
-            case messages.PeaksRequest(noise_level, count) if self._result and noise_level in self._curves.levels:
-                self._send_all([messages.peaks(noise_level, self._result.peaks(noise_level, min(count, 100)))])
-            case messages.TableRequest(kind) if self._result:
-                name = f"{Path(self.name).stem}_ic.{kind}"
-                self._send_all([messages.table(name, messages.TABLES[kind](self._result))])
+            case messages.AudioRequest(float() | int() as level, first, count):
+                if self.decodes:
+                    self._decoding.ask(self._settings, level, first, count, self._send_all, self._notify)
             case messages.Cancel():
                 self.cancel()
             case messages.Compute():
                 self.compute()
+            case request if self.n_frames:
+                self._send_all(answer(request, self._session, self._result))
 
     def _send_all(self, outgoing: Iterable[messages.Message]) -> None:
         for content, buffers in outgoing:

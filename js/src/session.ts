@@ -248,6 +248,7 @@ export class Session {
 
   /** Switches something on or off in this page; what is drawn, for the whole group. */
   switch(panel: keyof Session["panels"]): void {
+    if (this.model.get("page") && panel !== "help") return;
     const on = !this.panels[panel];
     const own = panel === "help" || panel === "settings";
     for (const each of own ? [this] : this.together) {
