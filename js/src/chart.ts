@@ -1,11 +1,12 @@
 // A chart of one noise level (a lane) or of several (an overlay) over the span on screen.
 
 import uPlot from "uplot";
-import { points } from "./decimate";
+import { type Step, steps } from "./decimate";
 import { axisLabel } from "./display";
 import { colour, element } from "./dom";
 import { clock, level as levelText } from "./format";
 import type { Session } from "./session";
+import { drawTrace } from "./trace";
 
 /** Width of the space left of all plots, in CSS pixels; style.css has the same number. */
 export const GUTTER = 56;
@@ -15,10 +16,8 @@ const LANE = 104;
 const OVERLAY = 232;
 const AXIS = 26;
 const LABEL = 14;
-/** Columns a level has: settled, pending, high, low, flagged. */
-const COLUMNS = 5;
 /** Told apart by more than colour, where levels share a chart. */
-const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [12, 4], [4, 2]];
+export const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [12, 4], [4, 2]];
 /** Seconds between two marks of the time axis. */
 const INCREMENTS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 
@@ -30,8 +29,10 @@ export interface Trace {
 
 export class Chart {
   readonly root: HTMLElement;
+  /** Draws the axes; the traces are drawn by `trace.ts`. */
   private readonly chart: uPlot;
   private width = 0;
+  private steps: Step[][] = [];
   /** Keeps its style from draw to draw: asking the page for colours is slow. */
   private colours = new Map<string, string>();
 
@@ -97,28 +98,12 @@ export class Chart {
             labelGap: 0,
           } as uPlot.Axis,
         ],
-        series: [{}, ...traces.flatMap((trace) => this.series(trace, alone))],
-        bands: traces.map(({ index }, row) => ({
-          series: [row * COLUMNS + 3, row * COLUMNS + 4],
-          fill: () => `color-mix(in srgb, ${this.ink(index)} 22%, transparent)`,
-        })),
-        hooks: { drawAxes: [() => this.drawLines()] },
+        series: [{}, { paths: () => null, points: { show: false } }],
+        hooks: { drawAxes: [() => this.drawLines(), () => this.drawTraces()] },
       },
-      this.empty(),
+      [[], []],
       this.root,
     );
-  }
-
-  private series({ index }: Trace, alone: boolean): uPlot.Series[] {
-    const stroke = () => this.ink(index);
-    const dash = alone ? [] : DASHES[index % DASHES.length];
-    return [
-      { stroke, width: 1.5, dash, points: { show: false } },
-      { stroke, width: 1, alpha: 0.4, dash, points: { show: false } },
-      { stroke: "transparent", points: { show: false } },
-      { stroke: "transparent", points: { show: false } },
-      { stroke: () => this.colour("--aic-error"), width: 3, points: { show: false } },
-    ];
   }
 
   private ink(index: number): string {
@@ -137,10 +122,6 @@ export class Chart {
     return (this.traces.length === 1 ? LANE : OVERLAY) + (this.last ? AXIS : 0);
   }
 
-  private empty(): uPlot.AlignedData {
-    return Array.from({ length: 1 + COLUMNS * this.traces.length }, () => []) as unknown as uPlot.AlignedData;
-  }
-
   draw(): void {
     const width = this.root.clientWidth;
     if (width === 0) return;
@@ -148,19 +129,39 @@ export class Chart {
     this.width = width;
     const { start, end } = this.session.timeline;
     const pixels = Math.max(width - GUTTER - MARGIN, 1);
-    const data: unknown[] = [];
-    for (const { level } of this.traces) {
+    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    this.steps = this.traces.map(({ level }) => {
       const curve = this.session.shown.get(level, this.session.display);
-      if (!curve) continue;
-      // All curves have the same frames, so their points have the same x.
-      const { x, settled, pending, high, low, flagged } = points(curve, start, end, pixels);
-      if (!data.length) data.push(x);
-      data.push(settled, pending, high, low, flagged);
-    }
-    const complete = data.length === 1 + COLUMNS * this.traces.length;
+      const found = curve ? steps(curve, start, end, pixels) : [];
+      for (const step of found) {
+        low = Math.min(low, Number.isNaN(step.bandLow) ? step.low : step.bandLow);
+        high = Math.max(high, Number.isNaN(step.bandHigh) ? step.high : step.bandHigh);
+      }
+      return found;
+    });
     this.chart.batch(() => {
-      this.chart.setData(complete ? (data as uPlot.AlignedData) : this.empty(), false);
+      this.chart.setData(
+        low <= high
+          ? ([
+              [start, end],
+              [low, high],
+            ] as uPlot.AlignedData)
+          : [[], []],
+        false,
+      );
       this.chart.setScale("x", { min: start, max: end });
+    });
+  }
+
+  private drawTraces(): void {
+    const { ctx, bbox, scales } = this.chart;
+    const { min: start, max: end } = scales.x;
+    const { min: low, max: high } = scales.y;
+    if (start === undefined || end === undefined || low === undefined || high === undefined) return;
+    const frame = { ...bbox, start, end, low, high, ratio: devicePixelRatio };
+    this.traces.forEach(({ index }, row) => {
+      const dash = this.traces.length > 1 ? DASHES[index % DASHES.length] : [];
+      drawTrace(ctx, this.steps[row] ?? [], frame, this.ink(index), this.colour("--aic-error"), dash);
     });
   }
 
