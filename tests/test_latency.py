@@ -36,7 +36,7 @@ class Slow:
     def bind(self, context: Tensor) -> Slow:
         return self
 
-    def with_products_in(self, dtype: torch.dtype) -> Slow:
+    def frozen(self, dtype: torch.dtype | None = None) -> Slow:
         return self
 
     def velocity(self, x: Tensor, t: Tensor) -> Tensor:

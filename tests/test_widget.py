@@ -97,6 +97,25 @@ def test_a_draft_of_everything_comes_first(samples: np.ndarray) -> None:
     widget.close()
 
 
+def test_a_draft_is_there_at_once_after_steps_have_changed(samples: np.ndarray) -> None:
+    widget = Recorded(samples, sample_rate=44_100, noise_levels=LEVELS, n_steps=12)
+    widget.wait(60)
+    before, values = widget.of_type("curves")[0]
+    widget.sent.clear()
+    widget.n_steps = 14
+    widget.wait(60)
+    content, buffers = widget.of_type("curves")[0]
+    assert (content["first"], content["count"]) == (0, widget.n_frames)
+    states = np.frombuffer(buffers[2], np.uint8)
+    assert set(states & 7) == {State.NONE, State.DRAFT}
+    drafts = np.frombuffer(buffers[0], "<f4").reshape(len(LEVELS), -1)
+    span = slice(before["first"], before["first"] + before["count"])
+    np.testing.assert_array_equal(drafts[:, span].ravel(), np.frombuffer(values[0], "<f4"))
+    expected = aw.compute_ic(samples, sample_rate=44_100, noise_levels=LEVELS, n_steps=14)
+    np.testing.assert_array_equal(widget.result.ic, expected.ic)
+    widget.close()
+
+
 def test_setting_a_trait_computes_anew(widget: Recorded, samples: np.ndarray) -> None:
     widget.n_steps = 3
     assert widget.wait(60).provenance["settings"]["n_steps"] == 3

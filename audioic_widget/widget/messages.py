@@ -169,7 +169,8 @@ def curves(
     for low in range(first, stop, size):
         high = min(low + size, stop)
         content = {"type": "curves", "revision": revision, "levels": list(levels), "first": low, "count": high - low}
-        yield content, [_buffer(part[:, low:high]) for part in (ic, stderr, states)]
+        # Copies: a channel may send later, when newer values are in these arrays.
+        yield content, [_buffer(part[:, low:high].copy()) for part in (ic, stderr, states)]
 
 
 def audio(noise_level: float | None, first: int, samples: NDArray[np.int16]) -> Message:

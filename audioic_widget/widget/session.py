@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from audioic_widget.audio import PYRAMID_BASE, PYRAMID_FACTOR, min_max_pyramid, pcm16, read_recording
 from audioic_widget.codec import decoder_of
-from audioic_widget.ic import Audio, Encoded, describe, encode, stream_ic
+from audioic_widget.engine import evaluations
+from audioic_widget.ic import Audio, Encoded, Partial, describe, encode, stream_ic
 from audioic_widget.model.catalogue import ICModel, load_model
 from audioic_widget.remains import Remains
 from audioic_widget.result import ICResult
@@ -123,18 +124,36 @@ class Session:
             yield Update(known, 0, *self._rows(settings, known), "final", len(known) / len(wanted))
         encoded = self._encode(settings.audio_type, check)
         if missing:
-            part = settings.replace(noise_levels=missing)
-            for partial in stream_ic(encoded, self.model, part, visible=visible, check=check):
+            for partial in self._partials(encoded, settings.replace(noise_levels=missing), visible, check):
                 if partial.result is None:
                     done = (len(known) + partial.progress * len(missing)) / len(wanted)
                     yield Update(missing, partial.first, partial.ic, partial.stderr, partial.stage, done)
-                else:
-                    self._remember(settings, partial.result)
         ic, stderr = self._rows(settings, wanted)
         provenance = describe(encoded, self.model, settings)
         result = ICResult(self.recording.grid.end_times(), wanted, ic, stderr, provenance)
         self._forget()
         yield Update(wanted, 0, ic, stderr, "final", 1.0, result)
+
+    def _partials(
+        self, encoded: Encoded, settings: ICSettings, visible: Sequence[tuple[int, int]], check: Callable[[], None]
+    ) -> Iterator[Partial]:
+        """As `stream_ic`, remembering the draft, which does not depend on steps and probes, and the result."""
+        draft = settings.replace(preset="draft")
+        n_frames = self.recording.grid.n_frames
+        worthwhile = evaluations(draft) < evaluations(settings)
+        known = worthwhile and all(self._key(draft, level) in self._finished for level in settings.noise_levels)
+        if known:
+            yield Partial(0, n_frames, *self._rows(draft, settings.noise_levels), "draft", 0.0)
+        rough = np.full((2, len(settings.noise_levels), n_frames), np.nan)
+        for partial in stream_ic(encoded, self.model, settings, coarse_first=not known, visible=visible, check=check):
+            if partial.stage == "draft":
+                rough[:, :, partial.first : partial.stop] = partial.ic, partial.stderr
+            elif worthwhile and not known:
+                self._remember(draft, *rough)
+                known = True
+            if partial.result is not None:
+                self._remember(settings, partial.result.ic, partial.result.stderr)
+            yield partial
 
     def _encode(self, audio_type: str, check: Callable[[], None]) -> Encoded:
         if audio_type not in self._encoded:
@@ -155,9 +174,9 @@ class Session:
             rows.append(self._finished[key])
         return np.stack([ic for ic, _ in rows]), np.stack([stderr for _, stderr in rows])
 
-    def _remember(self, settings: ICSettings, result: ICResult) -> None:
-        for row, level in enumerate(result.noise_levels.tolist()):
-            self._finished[self._key(settings, level)] = result.ic[row], result.stderr[row]
+    def _remember(self, settings: ICSettings, ic: Rows, stderr: Rows) -> None:
+        for level, *row in zip(settings.noise_levels, ic, stderr, strict=True):
+            self._finished[self._key(settings, level)] = row[0], row[1]
 
     def _forget(self) -> None:
         most = max(REMEMBERED_VALUES // max(self.recording.grid.n_frames, 1), 1)

@@ -2,6 +2,7 @@
 
 import type uPlot from "uplot";
 import type { Chart } from "./chart";
+import type { Step } from "./decimate";
 import { colour } from "./dom";
 import { ground } from "./picture";
 import type { Session } from "./session";
@@ -103,32 +104,48 @@ function drawChart(group: Element, chart: Chart, ink: string, lines: string): vo
   shape(shape(group, "clipPath", { id }), "rect", frame);
   const inside = shape(group, "g", { "clip-path": `url(#${id})` });
   chart.traces.forEach((trace, row) => {
-    const [settled, pending, high, low, flagged] = [1, 2, 3, 4, 5].map(
-      (each) => plot.data[row * chart.columns + each],
-    );
-    if (!settled) return;
+    const steps = chart.steps[row] ?? [];
     const stroke = chart.ink(trace.index);
-    const line = (values: uPlot.AlignedData[number], more: Attributes) => {
-      let path = "";
-      plot.data[0].forEach((at, k) => {
-        const value = values[k];
-        if (value === null || value === undefined) return;
-        path += `${values[k - 1] === null || k === 0 ? "M" : "L"}${short(xs(at))} ${short(ys(value))}`;
-      });
-      if (path) shape(inside, "path", { d: path, fill: "none", stroke, "stroke-width": 1.5, ...more });
-    };
-    shape(inside, "path", { d: band(plot, xs, ys, high, low), fill: stroke, "fill-opacity": 0.22 });
-    line(settled, { "stroke-dasharray": chart.dash(trace).join(" ") || "none" });
-    line(pending, { "stroke-opacity": 0.4 });
-    line(flagged, { stroke: chart.warning, "stroke-width": 3 });
-    const across = left + width - 6 - 40 * (chart.traces.length - 1 - row);
-    shape(
-      group,
-      "text",
-      { ...text, fill: stroke, x: across, y: top + 10, "font-size": 11, "text-anchor": "end" },
-      chart.name(trace),
+    const bands = steps.filter(({ bandLow, bandHigh }) => !Number.isNaN(bandHigh - bandLow));
+    const upright = bands.map(
+      ({ from, to, bandLow, bandHigh }) =>
+        `M${short(xs(from))} ${short(ys(bandHigh))}H${short(xs(to))}V${short(ys(bandLow))}H${short(xs(from))}Z`,
     );
+    shape(inside, "path", { d: upright.join(""), fill: stroke, "fill-opacity": 0.22 });
+    const line = (drawn: Step[], more: Attributes) => {
+      if (drawn.length)
+        shape(inside, "path", { d: path(drawn, xs, ys), fill: "none", "stroke-width": 1.5, ...more });
+    };
+    line(
+      steps.filter((step) => step.settled),
+      { stroke, "stroke-dasharray": chart.dash(trace).join(" ") || "none" },
+    );
+    line(
+      steps.filter((step) => !step.settled),
+      { stroke, "stroke-opacity": 0.4 },
+    );
+    line(
+      steps.filter((step) => step.flagged),
+      { stroke: chart.warning, "stroke-width": 3 },
+    );
+    const across = left + width - 6 - 40 * (chart.traces.length - 1 - row);
+    const words = { ...text, fill: stroke, x: across, y: top + 10, "font-size": 11, "text-anchor": "end" };
+    shape(group, "text", words, chart.name(trace));
   });
+}
+
+/** A line over the spans of steps, joined where one begins where another ends. */
+function path(steps: Step[], xs: (at: number) => number, ys: (at: number) => number): string {
+  let before: Step | undefined;
+  let drawn = "";
+  for (const step of steps) {
+    const [from, to, low, high] = [xs(step.from), xs(step.to), ys(step.low), ys(step.high)].map(short);
+    drawn += before?.to === step.from ? `V${low}` : `M${from} ${low}`;
+    if (low !== high) drawn += `V${high}V${low}`;
+    drawn += `H${to}`;
+    before = step;
+  }
+  return drawn;
 }
 
 /** Marks of an axis, as uPlot has laid them out. */
@@ -141,30 +158,4 @@ function marks(plot: uPlot, axis: number): { at: number; label: string }[] {
       ? []
       : [{ at, label: String(label) }];
   });
-}
-
-/** The outline of a band, a piece for every stretch without a gap. */
-function band(
-  plot: uPlot,
-  xs: (at: number) => number,
-  ys: (at: number) => number,
-  high: uPlot.AlignedData[number],
-  low: uPlot.AlignedData[number],
-): string {
-  let path = "";
-  let piece: number[] = [];
-  const close = () => {
-    if (piece.length > 1) {
-      const up = piece.map((k) => `${short(xs(plot.data[0][k]))} ${short(ys(high[k] ?? 0))}`);
-      const down = piece.reverse().map((k) => `${short(xs(plot.data[0][k]))} ${short(ys(low[k] ?? 0))}`);
-      path += `M${[...up, ...down].join("L")}Z`;
-    }
-    piece = [];
-  };
-  plot.data[0].forEach((_, k) => {
-    if (high[k] === null || high[k] === undefined) close();
-    else piece.push(k);
-  });
-  close();
-  return path;
 }

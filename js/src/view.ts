@@ -255,6 +255,7 @@ function inspection(session: Session) {
       const curve = curves.get(level);
       return curve && { ic: [...curve.ic], stderr: [...curve.stderr], states: [...curve.states] };
     },
+    states: (level: number) => curves.get(level)?.states,
     position: () => session.position,
     state: () => player.state,
     status: () => model.get("status"),
