@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -112,6 +111,7 @@ class AudioICWidget(Traits):
         self._result: ICResult | None = None
         self._failure: Exception | None = None
         self._still: Any = None
+        self._undrawn: ICResult | None = None
         shown.setdefault("visible_levels", list(self._settings.noise_levels))
         super().__init__(
             name=_name_of(audio),
@@ -139,7 +139,7 @@ class AudioICWidget(Traits):
         return self._result
 
     def wait(self, timeout: float | None = None) -> ICResult:
-        """Wait for the result.
+        """Wait for the result, and for the still picture of it if the widget is shown.
 
         Parameters
         ----------
@@ -161,6 +161,8 @@ class AudioICWidget(Traits):
             raise self._failure
         if self._result is None:
             raise Cancelled(f"Computing {self.name} was ended before it was complete: call compute() to start again.")
+        # Who executes a notebook to make a page of it ends the kernel after the last cell.
+        self._draw_still()
         return self._result
 
     def compute(self) -> None:
@@ -227,23 +229,24 @@ class AudioICWidget(Traits):
         with self._lock:
             self._still = display(HTML(""), display_id=True)
             if self._result is not None:
-                self._draw_still(self._result)
+                self._put_off_still(self._result)
 
-    def _draw_still(self, result: ICResult) -> None:
-        """Draw the still picture when there is nothing better to do."""
-        still = self._still
-        if still is None:
+    def _put_off_still(self, result: ICResult) -> None:
+        """Have the still picture drawn when there is nothing better to do."""
+        if self._still is not None:
+            self._undrawn = result
+            self._worker.when_idle(lambda _: self._draw_still())
+
+    def _draw_still(self) -> None:
+        with self._lock:
+            result, self._undrawn = self._undrawn, None
+        if result is None:
             return
+        from IPython.display import HTML
 
-        def draw(check: Callable[[], None]) -> None:
-            from IPython.display import HTML
-
-            with contextlib.suppress(Cancelled):
-                picture = HTML(still_picture(result, self.name))
-                check()
-                still.update(picture)
-
-        self._worker.when_idle(draw)
+        picture = HTML(still_picture(result, self.name))
+        if result is self._result:
+            self._still.update(picture)
 
     # Parameters ------------------------------------------------------------------------------------------------
 
@@ -329,7 +332,7 @@ class AudioICWidget(Traits):
 
     def _finish(self, result: ICResult) -> None:
         self._result = result
-        self._draw_still(result)
+        self._put_off_still(result)
         silent = result.provenance["silent"]
         self._tell(
             saved=saved_traces(result),

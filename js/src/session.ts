@@ -16,6 +16,8 @@ const REPORT = 0.25;
 const REST = 200;
 /** Milliseconds a kernel is given to answer before the page says that none does. */
 const PATIENCE = 5_000;
+/** Reports of a moving playhead whose echo may still come. */
+const ECHOES = 20;
 /** Peaks listed. */
 const PEAKS = 10;
 /** Seconds heard before a peak, so that it comes as it came. */
@@ -52,6 +54,8 @@ export class Session {
   alone = false;
   private listeners = new Set<() => void>();
   private reported = 0;
+  /** What was said of the playhead while it moved: an echo of it is nobody's wish. */
+  private said: number[] = [];
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
   private peaksOf = "";
   private answered = () => {};
@@ -165,6 +169,7 @@ export class Session {
     if (position === this.reported) return;
     if (state === "playing" && Math.abs(position - this.reported) < REPORT) return;
     this.reported = position;
+    if (state === "playing") this.said = [...this.said.slice(1 - ECHOES), position];
     this.set("current_time", position);
   }
 
@@ -190,7 +195,7 @@ export class Session {
 
   private onTime(): void {
     const wanted = this.model.get("current_time");
-    if (wanted !== this.reported) this.player.seek(wanted);
+    if (wanted !== this.reported && !this.said.includes(wanted)) this.player.seek(wanted);
   }
 
   private onPlaying(): void {
