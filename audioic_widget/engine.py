@@ -19,7 +19,14 @@ from torch import Tensor
 
 from audioic_widget.errors import DeviceError
 from audioic_widget.likelihood.density import Scheme, log_density, log_density_along_flow, standard_error
-from audioic_widget.likelihood.divergence import CycledHadamard, DivergenceEstimator, ExactTrace, FixedProbes
+from audioic_widget.likelihood.divergence import (
+    CycledHadamard,
+    DivergenceEstimator,
+    Estimate,
+    ExactTrace,
+    FixedProbes,
+    mean_of,
+)
 from audioic_widget.likelihood.draws import Draws, Purpose
 from audioic_widget.likelihood.noising import evaluated_points, mean_noise, single_draws
 from audioic_widget.likelihood.solvers import METHODS
@@ -54,17 +61,14 @@ class Values:
     Attributes
     ----------
     mean, variance : ndarray (L, T-1)
-        Of each value's independent estimates; nats, nats squared.
-    n_estimates : int
-        How many estimates each value has.
-    exact : bool
-        Whether nothing is random, so that there is no standard error to estimate.
+        The values, and the variance of each; nats, nats squared.
+    freedom : int
+        Degrees of freedom behind each variance.
     """
 
     mean: NDArray[np.float64]
     variance: NDArray[np.float64]
-    n_estimates: int = 1
-    exact: bool = False
+    freedom: int = 0
 
     @classmethod
     def empty(cls, levels: int, frames: int) -> Values:
@@ -76,18 +80,15 @@ class Values:
         """Number of values a level."""
         return self.mean.shape[1]
 
-    def put(self, levels: slice, start: int, stop: int, estimates: Tensor) -> None:
-        """Take in `estimates` ``(n, levels, stop - start)`` of the IC."""
-        estimates = estimates.double().cpu()
-        self.n_estimates = len(estimates)
-        self.mean[levels, start:stop] = estimates.mean(0)
-        self.variance[levels, start:stop] = estimates.var(0) if len(estimates) > 1 else np.nan
+    def put(self, levels: slice, start: int, stop: int, estimate: Estimate) -> None:
+        """Take in an estimate ``(levels, stop - start or more)`` of the IC."""
+        self.freedom = estimate.freedom
+        for array, part in ((self.mean, estimate.value), (self.variance, estimate.variance)):
+            array[levels, start:stop] = part[:, : stop - start].double().cpu()
 
     def stderr(self) -> NDArray[np.float64]:
-        """Standard errors ``(L, T-1)`` in nats, NaN where unknown."""
-        if self.exact:
-            return np.where(np.isnan(self.mean), np.nan, 0.0)
-        return standard_error(torch.from_numpy(self.variance), self.n_estimates).numpy()
+        """Standard errors ``(L, T-1)`` in nats: zero where nothing is random, NaN where unknown."""
+        return standard_error(torch.from_numpy(self.variance), self.freedom).numpy()
 
 
 def evaluations(settings: ICSettings) -> float:
@@ -129,7 +130,6 @@ def solve(
     check : callable, optional
         Called after every solver step; may raise to end the work.
     """
-    values.exact = settings.divergence == "exact" and settings.noising in ("expectation", "flow")
     precision = precision_on(settings, model.device)
     model = model.in_precision(precision)
     latents = latents.to(torch.float64 if precision == "float64" else torch.float32)
@@ -307,15 +307,14 @@ class _Solver:
         if flow:
             estimator = self._estimator(x, low, (0.0,), slice(0, 1))
             logs, _ = log_density_along_flow(field, x, times, self._scheme, estimator, self.check)
-            estimates = -logs
         else:
             estimator = self._estimator(x, low, self.settings.noise_levels[levels], levels)
             t = times.repeat_interleave(draws)
-            estimates = -log_density(field, x, t, self._scheme, estimator, self.check)
+            logs = log_density(field, x, t, self._scheme, estimator, self.check)
             if self.settings.noising == "average":
                 # Every draw is an estimate of the mean over noise; its probes' error is part of its spread.
-                estimates = estimates.mean(0).unflatten(0, (-1, draws)).transpose(0, 1)
-        values.put(levels, low - 1, high - 1, estimates[..., : high - low])
+                logs = mean_of(logs.value.unflatten(0, (-1, draws)).transpose(0, 1))
+        values.put(levels, low - 1, high - 1, Estimate(-logs.value, logs.variance, logs.freedom))
 
     def _filled_up(self, values: Tensor, size: int) -> Tensor:
         """`values` ``(rows, F, ...)``, on a CPU with the last frame repeated until there are `size`.
@@ -343,9 +342,7 @@ class _Solver:
             return FixedProbes(given.repeat_interleave(rows_each, dim=0).transpose(0, 1).to(x))
         if settings.probe_kind != "orthogonal":
             return FixedProbes(self._probes(x, low, levels, n_probes, rows_each))
-        # Two independent scrambles give a standard error; more would leave each too few rows.
-        groups = 2 if n_probes % 2 == 0 else n_probes
-        return CycledHadamard(self._probes(x, low, levels, groups, rows_each), n_probes // groups)
+        return CycledHadamard(self._probes(x, low, levels, 1, rows_each)[0], n_probes)
 
     def _probes(self, x: Tensor, low: int, levels: tuple[float, ...], count: int, rows_each: int) -> Tensor:
         """`count` independent random vectors a state: ``(count, rows, F, D)``, seeded by file frame."""

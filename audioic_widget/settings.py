@@ -23,8 +23,8 @@ Alignment = Literal["grid", "published"]
 
 _CLUSTERED = {"spacing": "quadratic"}
 _PRESETS: dict[str, dict[str, Any]] = {
-    "draft": {"solver": "midpoint", "n_steps": 6, "solver_options": _CLUSTERED, "n_probes": 2},
-    "standard": {"solver": "midpoint", "n_steps": 25, "solver_options": _CLUSTERED, "n_probes": 4},
+    "draft": {"solver": "midpoint", "n_steps": 6, "solver_options": _CLUSTERED, "n_probes": 4},
+    "standard": {"solver": "midpoint", "n_steps": 16, "solver_options": _CLUSTERED, "n_probes": 8},
     "pa-audioic": {
         "solver": "euler",
         "n_steps": 100,
@@ -34,7 +34,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     },
     "exact": {
         "solver": "midpoint",
-        "n_steps": 200,
+        "n_steps": 40,
         "solver_options": _CLUSTERED,
         "divergence": "exact",
         "precision": "float32",
@@ -86,7 +86,8 @@ class ICSettings:
         Probe vectors an evaluation of "hutchinson". Two or more give a standard error.
     probe_kind : {"orthogonal", "rademacher", "gaussian"}
         "rademacher" and "gaussian" stay fixed along a trajectory (as published); "orthogonal" walks
-        through the rows of a randomly signed Hadamard matrix, which cancels most of the error.
+        through the rows of a randomly signed Hadamard matrix, which cancels most of the error
+        (the more of its 64 rows n_steps x n_probes covers, the better; multiples of 64 are best).
     precision : {"auto", "bfloat16", "float32", "float64"}
         Number format of the solve. "bfloat16" is that of the large products alone, states and sums staying in
         float32, at a cost far below the other errors; "auto" takes it where the processor multiplies it fast, else "float32".
@@ -106,7 +107,7 @@ class ICSettings:
     Examples
     --------
     >>> ICSettings().n_steps
-    25
+    16
     >>> ICSettings(preset="pa-audioic", n_steps=50).solver
     'euler'
     """

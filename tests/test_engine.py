@@ -70,10 +70,12 @@ def test_probability_flow(tiny: ICModel, latents: NDArray[Any], context: str) ->
     end, whole = oracles.euler(velocity, z[1:], contexts, times)
     expected = []
     for level in levels:
-        # Off the grid the trajectory is left by a shorter step, and goes on as if that had not been taken.
-        above = [t for t in times if t > 1 - level + 1e-9]
-        _, before = oracles.euler(velocity, z[1:], contexts, [*above, 1 - level])
-        expected.append(-(oracles.log_standard_normal(end) + whole - before).numpy())
+        # Off the grid, a shorter step leads to the level and another from there to the next time of the grid.
+        above, below = [t for t in times if t > 1 - level + 1e-9], [t for t in times if t <= 1 - level + 1e-9]
+        reached, _ = oracles.euler(velocity, z[1:], contexts, [*above, 1 - level])
+        _, side = oracles.euler(velocity, reached, contexts, [1 - level, below[0]])
+        _, before = oracles.euler(velocity, z[1:], contexts, [*above, below[0]])
+        expected.append(-(oracles.log_standard_normal(end) + whole - before + side).numpy())
     computed = ic(z, tiny, quick("flow", noise_levels=levels, context=context, **PLAIN))
     np.testing.assert_allclose(computed, expected, rtol=0, atol=2e-5)
 

@@ -164,7 +164,7 @@ def test_replace_changes_what_it_is_told() -> None:
     settings = ICSettings(noise_levels=[0.5], n_steps=9, seed=3)
     changed = settings.replace(n_probes=2)
     assert changed == ICSettings(noise_levels=[0.5], n_steps=9, seed=3, n_probes=2)
-    assert settings.n_probes == 4
+    assert settings.n_probes == 8
     assert settings.replace() == settings
 
 

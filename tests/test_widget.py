@@ -97,7 +97,7 @@ def test_setting_a_trait_computes_anew(widget: Recorded, samples: np.ndarray) ->
     widget.monte_carlo_samples = 2
     assert widget.wait(60).provenance["settings"]["noising"] == "monte_carlo"
     widget.preset = "standard"
-    assert (widget.n_steps, widget.n_probes) == (25, 4)
+    assert (widget.n_steps, widget.n_probes) == (16, 8)
     assert widget.settings.monte_carlo_samples == 2
     widget.monte_carlo_samples = None
     expected = aw.compute_ic(samples, sample_rate=44_100, noise_levels=LEVELS)

@@ -15,9 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audioic_widget.likelihood.divergence import DivergenceEstimator
+from audioic_widget.likelihood.divergence import DivergenceEstimator, Estimate, Evaluation
 from audioic_widget.likelihood.field import VelocityField
-from audioic_widget.likelihood.solvers import METHODS, State, fixed_step_trajectory, scipy_trajectory, time_grid
+from audioic_widget.likelihood.solvers import (
+    METHODS,
+    State,
+    evaluations,
+    fixed_step_trajectory,
+    scipy_trajectory,
+    time_grid,
+)
 
 _SAME_TIME = 1e-6
 """Flow times nearer than this are one."""
@@ -50,6 +57,10 @@ class Scheme:
             return torch.stack((t_start, torch.zeros_like(t_start)), dim=1)
         return time_grid(t_start, self.n_steps, self.spacing)
 
+    def evaluations(self, times: Tensor, first_step: int = 0) -> list[Evaluation]:
+        """Where the divergence is evaluated on the way through `times` ``(rows, n + 1)``; unknown to adaptive solvers."""
+        return [] if self.solver == "scipy" else evaluations(times, METHODS[self.solver], first_step)
+
     def trajectory(
         self, field: VelocityField, x: Tensor, times: Tensor, estimator: DivergenceEstimator, check: Callable[[], None]
     ) -> Iterator[State]:
@@ -74,8 +85,8 @@ def log_density(
     scheme: Scheme,
     estimator: DivergenceEstimator,
     check: Callable[[], None] = lambda: None,
-) -> Tensor:
-    """``log p_t(x)`` in nats, one estimate a group.
+) -> Estimate:
+    """``log p_t(x)`` in nats.
 
     Parameters
     ----------
@@ -91,13 +102,19 @@ def log_density(
 
     Returns
     -------
-    Tensor (groups, rows, F)
+    Estimate
+        Values and variances ``(rows, F)``.
     """
-    state = State(x, x.new_zeros((estimator.groups, *x.shape[:-1])))
-    for state in scheme.trajectory(field, x, scheme.grid(t), estimator, check):  # noqa: B007
+    times = scheme.grid(t)
+    state = State(x, x.new_zeros((estimator.n_sums, *x.shape[:-1])))
+    for state in scheme.trajectory(field, x, times, estimator, check):  # noqa: B007
         pass
-    # The solver ran from t down to 0: what it accumulated already has the minus sign.
-    return log_normal(state.x) + state.divergence
+    return _concluded(state.x, estimator.conclude(state.sums, scheme.evaluations(times)))
+
+
+def _concluded(x0: Tensor, integral: Estimate) -> Estimate:
+    # The solver ran from t down to 0: its integral already has the minus sign.
+    return Estimate(log_normal(x0) + integral.value, integral.variance, integral.freedom)
 
 
 def log_density_along_flow(
@@ -107,7 +124,7 @@ def log_density_along_flow(
     scheme: Scheme,
     estimator: DivergenceEstimator,
     check: Callable[[], None] = lambda: None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Estimate, Tensor]:
     """Log densities where the trajectory that starts in the data passes the times `t`.
 
     Parameters
@@ -119,30 +136,43 @@ def log_density_along_flow(
 
     Returns
     -------
-    log_density : Tensor (groups, L, F)
+    log_density : Estimate
+        Values and variances ``(L, F)``.
     states : Tensor (L, F, D)
         Where the trajectory was at each time.
     """
-    at_start = State(x, x.new_zeros((estimator.groups, *x.shape[:-1])))
+    at_start = State(x, x.new_zeros((estimator.n_sums, *x.shape[:-1])))
     grid = scheme.grid(t.new_ones(1))[0]
     if scheme.solver == "scipy":
         # scipy interpolates: its steps do not depend on the times asked for.
         grid = merged_times(grid, t)
     passed = [at_start, *scheme.trajectory(field, x, grid.unsqueeze(0), estimator, check)]
     end = passed[-1]
-    at_times = []
+    estimates, states = [], []
     for time in t:
         node = int((grid >= time - _SAME_TIME).sum()) - 1
         state = passed[node]
+        below, times = end.sums - state.sums, grid[node:]
         if grid[node] - time > _SAME_TIME:
-            # A side step: were the time put into the grid, other levels' values would change with it.
-            side = torch.stack((grid[node], time)).unsqueeze(0)
-            (step,) = fixed_step_trajectory(field, state.x, side, estimator, METHODS[scheme.solver], node)
-            state = State(step.x, state.divergence + step.divergence)
-        at_times.append(state)
-    states = torch.cat([state.x for state in at_times])
-    below = torch.cat([end.divergence - state.divergence for state in at_times], dim=1)
-    return log_normal(end.x) + below, states
+            # Side steps to the time and on to the next node: in the grid, it would change the other levels' values.
+            ends = torch.stack((grid[node], time, grid[node + 1]))
+            state, _ = _side_steps(field, state.x, ends[:2], scheme, estimator, node)
+            _, part = _side_steps(field, state.x, ends[1:], scheme, estimator, node)
+            below = end.sums - passed[node + 1].sums + part
+            times = torch.cat((time.reshape(1), grid[node + 1 :]))
+        evaluations = scheme.evaluations(times.unsqueeze(0), first_step=node)
+        estimates.append(_concluded(end.x, estimator.conclude(below, evaluations)))
+        states.append(state.x)
+    value, variance = (torch.cat([getattr(each, name) for each in estimates]) for name in ("value", "variance"))
+    return Estimate(value, variance, min(each.freedom for each in estimates)), torch.cat(states)
+
+
+def _side_steps(
+    field: VelocityField, x: Tensor, times: Tensor, scheme: Scheme, estimator: DivergenceEstimator, step: int
+) -> tuple[State, Tensor]:
+    """One step off the grid, which counts as `step` to the estimator: the state reached, and the sums on the way."""
+    (state,) = fixed_step_trajectory(field, x, times.unsqueeze(0), estimator, METHODS[scheme.solver], step)
+    return state, state.sums
 
 
 def merged_times(grid: Tensor, wanted: Tensor) -> Tensor:
@@ -151,22 +181,18 @@ def merged_times(grid: Tensor, wanted: Tensor) -> Tensor:
     return torch.cat((grid, *(time.reshape(1) for time in missing))).sort(descending=True).values
 
 
-def standard_error(variance: Tensor, n_estimates: int, prior_weight: float = 4.0) -> Tensor:
-    """Standard errors of means of `n_estimates` independent estimates.
+def standard_error(variance: Tensor, freedom: int, prior_freedom: float = 4.0) -> Tensor:
+    """Standard errors from variances with few degrees of freedom.
 
-    Two to four estimates alone tell little about their spread. The variance of a value is therefore shrunk
-    towards the mean variance of its row, which counts as `prior_weight` degrees of freedom (Smyth 2004,
-    eq. 4 with a fixed prior).
+    Two to four estimates alone tell little about their spread. A variance is therefore shrunk towards the mean
+    variance of its row, which counts as `prior_freedom` degrees of freedom (Smyth 2004, eq. 4 with a fixed prior).
 
     Parameters
     ----------
     variance : Tensor (rows, F)
-        Sample variance of each value's estimates; NaN where there is no value.
-    n_estimates : int
-        Estimates behind each value; fewer than two leave the error unknown (NaN).
+        Variance of each value; NaN where there is no value or the variance is unknown.
+    freedom : int
+        Degrees of freedom behind each variance.
     """
-    if n_estimates < 2:
-        return torch.full_like(variance, math.nan)
     pooled = variance.nanmean(dim=-1, keepdim=True)
-    own_weight = n_estimates - 1
-    return ((prior_weight * pooled + own_weight * variance) / (prior_weight + own_weight) / n_estimates).sqrt()
+    return ((prior_freedom * pooled + freedom * variance) / (prior_freedom + freedom)).sqrt()

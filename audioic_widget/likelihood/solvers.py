@@ -19,7 +19,7 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from audioic_widget.errors import SettingsError
-from audioic_widget.likelihood.divergence import DivergenceEstimator
+from audioic_widget.likelihood.divergence import DivergenceEstimator, Evaluation
 from audioic_widget.likelihood.field import VelocityField
 
 Vector = NDArray[np.float64]
@@ -53,13 +53,18 @@ METHODS: Mapping[str, Tableau] = {
 
 @dataclass(frozen=True)
 class State:
-    """A point of the trajectory: states ``x (rows, F, D)`` and the divergence integrated from its start.
+    """A point of the trajectory.
 
-    `divergence` has shape ``(groups, rows, F)``, one integral for each independent estimate.
+    Attributes
+    ----------
+    x : Tensor (rows, F, D)
+        States.
+    sums : Tensor (n_sums, rows, F)
+        What the estimator of the divergence has added up since the start.
     """
 
     x: Tensor
-    divergence: Tensor
+    sums: Tensor
 
 
 def time_grid(t_start: Tensor, n_steps: int, spacing: str) -> Tensor:
@@ -70,6 +75,18 @@ def time_grid(t_start: Tensor, n_steps: int, spacing: str) -> Tensor:
     """
     u = torch.linspace(0, 1, n_steps + 1, dtype=t_start.dtype, device=t_start.device)
     return t_start[:, None] * (1 - (u * u if spacing == "quadratic" else u))
+
+
+def evaluations(times: Tensor, method: Tableau, first_step: int = 0) -> list[Evaluation]:
+    """Where `fixed_step_trajectory` evaluates the divergence on the way through `times` ``(rows, n + 1)``."""
+    grid = times.double().cpu().numpy()
+    t, h = grid[:, :-1], np.diff(grid, axis=1)
+    return [
+        Evaluation(first_step + step, stage, t[:, step] + node * h[:, step], weight * h[:, step])
+        for step in range(h.shape[1])
+        for stage, (node, weight) in enumerate(zip(method.nodes, method.weights, strict=True))
+        if weight
+    ]
 
 
 def fixed_step_trajectory(
@@ -84,10 +101,10 @@ def fixed_step_trajectory(
 
     `first_step` is the number of the first step to the estimator, for those who go on from elsewhere.
     """
-    divergence = x.new_zeros((estimator.groups, *x.shape[:-1]))
+    sums = x.new_zeros((estimator.n_sums, *x.shape[:-1]))
     for step in range(times.shape[1] - 1):
         t, h = times[:, step], times[:, step + 1] - times[:, step]
-        h_x, h_divergence = h[:, None, None], h[None, :, None]
+        h_x = h[:, None, None]
         velocities: list[Tensor] = []
         for stage, (node, row, weight) in enumerate(zip(method.nodes, method.matrix, method.weights, strict=True)):
             point = x
@@ -98,14 +115,14 @@ def fixed_step_trajectory(
             if weight:
                 tangents = estimator.tangents(first_step + step, stage)
                 value, products = field.velocity_and_tangents(point, at, tangents)
-                divergence = divergence + (weight * h_divergence) * estimator.estimate(tangents, products)
+                sums = sums + estimator.addend(weight * h, tangents, products)
             else:
                 value = field.velocity(point, at)
             velocities.append(value)
         for weight, velocity in zip(method.weights, velocities, strict=True):
             if weight:
                 x = x + (weight * h_x) * velocity
-        yield State(x, divergence)
+        yield State(x, sums)
 
 
 def scipy_trajectory(
@@ -128,9 +145,9 @@ def scipy_trajectory(
         If scipy does not know an option, or its method fails.
     """
     shape, n_x = x.shape, x.numel()
-    integrals = (estimator.groups, *shape[:-1])
+    sums = (estimator.n_sums, *shape[:-1])
     start, length = times[:, 0], times[:, -1] - times[:, 0]
-    y = np.zeros(n_x + math.prod(integrals))
+    y = np.zeros(n_x + math.prod(sums))
     y[:n_x] = x.double().cpu().numpy().ravel()
 
     def derivative(clock: float, y: Vector) -> Vector:
@@ -138,7 +155,7 @@ def scipy_trajectory(
         point = torch.as_tensor(y[:n_x], dtype=x.dtype).view(shape).to(x.device)
         tangents = estimator.tangents(0, 0)
         value, products = field.velocity_and_tangents(point, start + clock * length, tangents)
-        gain = estimator.estimate(tangents, products) * length[None, :, None]
+        gain = estimator.addend(length, tangents, products)
         value = value * length[:, None, None]
         derived: Vector = torch.cat((value.flatten(), gain.flatten())).double().cpu().numpy()
         return derived
@@ -157,4 +174,4 @@ def scipy_trajectory(
         reached = solution.y
     for y in reached.T:
         ends = torch.as_tensor(y[:n_x], dtype=x.dtype).view(shape).to(x.device)
-        yield State(ends, torch.as_tensor(y[n_x:], dtype=x.dtype).view(integrals).to(x.device))
+        yield State(ends, torch.as_tensor(y[n_x:], dtype=x.dtype).view(sums).to(x.device))
