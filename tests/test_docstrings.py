@@ -72,12 +72,11 @@ class Name:
         """Errors raised in its own body."""
         if self.function is None:
             return set()
-        tree = ast.parse(textwrap.dedent(inspect.getsource(self.function)))
-        return {
-            node.exc.func.id
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name)
-        }
+        nodes = list(ast.walk(ast.parse(textwrap.dedent(inspect.getsource(self.function)))))
+        # What is raised within `try` is caught there, and becomes another error.
+        caught = {each for node in nodes if isinstance(node, ast.Try) for part in node.body for each in ast.walk(part)}
+        raised = (node.exc for node in nodes if isinstance(node, ast.Raise) and node not in caught)
+        return {call.func.id for call in raised if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)}
 
     @cached_property
     def gives_array(self) -> bool:
@@ -99,14 +98,16 @@ def public_names() -> Iterator[Name]:
 
 
 def members(path: str, owner: type) -> Iterator[Name]:
-    """Public methods and properties that the class defines itself."""
+    """Public methods and properties that the class defines itself, apart from those it inherits the meaning of."""
+    inherited = {name for base in owner.__mro__[1:] for name in vars(base)}
     for name, value in vars(owner).items():
         method = getattr(value, "__func__", value)
-        if not name.startswith("_") and isinstance(method, FunctionType | property | cached_property):
-            yield Name(f"{path}.{name}", method.func if isinstance(method, cached_property) else method, owner)
+        method = method.func if isinstance(method, cached_property) else method
+        if not name.startswith("_") and name not in inherited and isinstance(method, FunctionType | property):
+            yield Name(f"{path}.{name}", method, owner)
 
 
-NAMES = list(public_names())
+NAMES = list({id(name.value): name for name in public_names()}.values())
 each_name = pytest.mark.parametrize("name", NAMES, ids=[name.path.removeprefix("audioic_widget.") for name in NAMES])
 
 
@@ -120,7 +121,8 @@ def test_form(name: Name) -> None:
 def test_parameters_are_described(name: Name) -> None:
     """In the section Parameters, or by name in the text of a short docstring."""
     missing = [each for each in name.parameters if not re.search(rf"`{each}\b|^\**{each}\b", name.doc, re.MULTILINE)]
-    listed = {each for row in NumpyDocString(name.doc)["Parameters"] for each in re.split(r", ", row.name)}
+    parsed = NumpyDocString(name.doc)
+    listed = {each for row in (*parsed["Parameters"], *parsed["Attributes"]) for each in row.name.split(", ")}
     assert not [each for each in missing if each not in listed]
 
 
