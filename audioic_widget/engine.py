@@ -2,8 +2,8 @@
 
 It knows settings, model and likelihood, but no audio and no file. What a value is depends on the latents,
 the settings and the frame's own random draws alone: never on windows asked for, chunk sizes or order. On a CPU the
-other levels, the order and the number of threads change not one bit: work is cut into tiles whose shape the settings
-decide, the last one of a window filled up.
+other levels, the order and the number of threads change not one bit: work is cut into tiles of one shape, which the
+settings and the window's length decide, the last one of a window filled up.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ from audioic_widget.likelihood.draws import Draws, Purpose
 from audioic_widget.likelihood.noising import evaluated_points, mean_noise, single_draws
 from audioic_widget.likelihood.solvers import METHODS
 from audioic_widget.model.catalogue import ICModel
+from audioic_widget.model.frozen import FrozenHead
 from audioic_widget.settings import ICSettings
 from audioic_widget.threads import compute_threads
 
-CPU_ROWS = 640
-"""Rows (values and tangents) of the head in a tile on a CPU: what they need stays in a core's cache."""
+CPU_ROWS = 1024
+"""Most rows (values and tangents) of the head in a tile on a CPU: enough to read the weights seldom, few enough that what
+one product leaves for the next stays near the core."""
 
 DEVICE_ROWS = 262_144
 """The same on a GPU, where large products are the fast ones."""
@@ -133,11 +135,12 @@ def solve(
     precision = precision_on(settings, model.device)
     model = model.in_precision(precision)
     latents = latents.to(torch.float64 if precision == "float64" else torch.float32)
-    solver = _Solver(latents, model, settings, first_frame, fixed or Fixed(), check or (lambda: None))
+    head = model.head.frozen(torch.bfloat16 if precision == "bfloat16" else None)
+    solver = _Solver(latents, model, head, settings, first_frame, fixed or Fixed(), check or (lambda: None))
     threads = compute_threads(model.device)
     for start, stop, past in windows(len(latents), model.context_frames, wanted):
         window = solver.window(start, stop, past)
-        size = solver.tile_frames
+        size = solver.tile_frames(stop - start)
         tiles = [
             (
                 low,
@@ -205,6 +208,7 @@ class _Solver:
 
     latents: Tensor
     model: ICModel
+    head: FrozenHead
     settings: ICSettings
     first_frame: int
     fixed: Fixed
@@ -267,16 +271,16 @@ class _Solver:
             return [slice(0, n_levels)]
         return [slice(level, level + 1) for level in range(n_levels)]
 
-    @property
-    def tile_frames(self) -> int:
-        """Latents solved in one piece."""
+    def tile_frames(self, n_frames: int) -> int:
+        """Latents solved in one piece, of the `n_frames` of a window: tiles of one size, the last one nearly full."""
         if self.settings.solver == "scipy":
             return ADAPTIVE_BLOCK
         tangents = 64 if self.settings.divergence == "exact" else self.settings.n_probes
         levels = self.together[0]
         rows = 1 if self.settings.noising == "flow" else (levels.stop - levels.start) * self._draws_each
         budget = CPU_ROWS if self.latents.device.type == "cpu" else DEVICE_ROWS
-        return max(budget // (rows * (1 + tangents)), 1)
+        most = max(budget // (rows * (1 + tangents)), 1)
+        return -(-n_frames // -(-n_frames // most))
 
     def fill(self, values: Values, window: _Window, low: int, levels: slice, size: int, stop: int) -> None:
         """Solve at most `size` latents from `low` on, below `stop`; out of memory, halve the size and go on."""
@@ -301,7 +305,7 @@ class _Solver:
         flow = self.settings.noising == "flow"
         rows = slice(0, 1) if flow else slice(levels.start * draws, levels.stop * draws)
         contexts = window.contexts if len(window.contexts) == 1 else window.contexts[rows]
-        field = self.model.head.bind(self._filled_up(contexts[:, inside], size))
+        field = self.head.bind(self._filled_up(contexts[:, inside], size))
         x = self._filled_up(window.x[rows, inside], size)
         times = 1 - self._levels[levels]
         if flow:

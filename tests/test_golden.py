@@ -27,7 +27,7 @@ def test_context(tiny: ICModel, golden: Golden) -> None:
 
 def test_velocity_and_divergence(tiny: ICModel, golden: Golden) -> None:
     x = torch.from_numpy(golden["latents"])[1:].expand(4, -1, -1)
-    field = tiny.head.bind(torch.from_numpy(golden["context"])[:-1])
+    field = tiny.head.frozen().bind(torch.from_numpy(golden["context"])[:-1])
     eye = torch.eye(64)[:, None, None].expand(-1, *x.shape)
     with torch.inference_mode():
         velocity, products = field.velocity_and_tangents(x, torch.from_numpy(golden["field_t"]), eye)

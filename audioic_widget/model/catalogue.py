@@ -57,14 +57,9 @@ class ICModel:
         return self.head.latent_dim
 
     def in_precision(self, precision: str) -> ICModel:
-        """This model ready for a solve in "bfloat16", "float32" or "float64"; the codec stays in float32.
-
-        "bfloat16" is the format of the head's large products alone: states, sums and the backbone stay in float32.
-        """
-        if precision == "float32":
+        """This model in the format of a solve's states: "float64", else float32; the codec stays in float32."""
+        if precision != "float64":
             return self
-        if precision == "bfloat16":
-            return replace(self, head=self.head.with_products_in(torch.bfloat16))
         dtype = torch.float64
         return replace(self, backbone=copy.deepcopy(self.backbone).to(dtype), head=copy.deepcopy(self.head).to(dtype))
 

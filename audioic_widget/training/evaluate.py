@@ -64,7 +64,7 @@ def information_content(flow: Flow, latents: Tensor, seed: int) -> Tensor:
     """IC in nats ``(levels, frames - 1)`` of `latents` ``(frames, 64)`` at `IC_LEVELS`, the published expectation mode."""
     t = 1 - torch.tensor(IC_LEVELS)
     scaled = t[:, None, None] * latents
-    field = flow.head.bind(flow.backbone(scaled)[:, :-1])
+    field = flow.head.frozen().bind(flow.backbone(scaled)[:, :-1])
     start = scaled[:, 1:]
     signs = torch.randint(0, 2, start.shape, generator=torch.Generator().manual_seed(seed)) * 2.0 - 1
     return -log_density(field, start, t, Scheme("midpoint", STEPS), CycledHadamard(signs, 2)).value

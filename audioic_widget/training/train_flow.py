@@ -71,7 +71,7 @@ class Flow(nn.Module):
         contexts = self.backbone(seen)[:, :-1]
         targets = latents[:, 1:]
         t = times[..., None, None]
-        velocity = self.head.bind(contexts).velocity(t * targets + (1 - t) * noise, times)
+        velocity = self.head(t * targets + (1 - t) * noise, times, contexts)
         return (velocity - (targets - noise)).square().mean(-1)
 
 

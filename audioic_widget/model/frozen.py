@@ -1,0 +1,176 @@
+"""The head as a solver uses it: value and exact tangents in one pass, without autograd, in memory that stays.
+
+The tangent pass is written by hand: it shares every product of the value pass and is plain tensor code. Beside the
+products, what costs is memory: new buffers cost more to get from the operating system than to fill, so a trajectory
+keeps one set. What does not change is computed once: the context's half of the input layer for a trajectory, what
+depends on time alone for a solve.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from audioic_widget.model.head import Head
+
+NORM_EPS = 1e-5
+
+KEPT_TIMES = 4096
+"""Times whose modulation is kept, 40 MB at the published width: more than the grids of most requests have."""
+
+
+class FrozenHead:
+    """The weights of a head laid out for one solve; a head that is trained further needs a new one.
+
+    The mean of the residual stream is taken off in the weights that write to it. The norms, all that reads
+    the stream, would take it off anyway, at every evaluation.
+
+    Parameters
+    ----------
+    head : Head
+    products_in : dtype, optional
+        Number format of the blocks' products, nine tenths of the work. In bfloat16 they are summed up in float32, and
+        everything else, the residual stream above all, stays in the format of the head.
+    """
+
+    def __init__(self, head: Head, products_in: torch.dtype | None = None) -> None:
+        self.dtype = products_in or head.input.weight.dtype
+        blocks, weight = head.gated_blocks, centred(head.input.weight.detach())
+        self.latent_weight, self.context_weight = weight[:, : head.latent_dim], weight[:, head.latent_dim :]
+        self.input_bias = centred(head.input.bias.detach())
+        self.expand = [block.expand.weight.detach().to(self.dtype) for block in blocks]
+        self.contract = [centred(block.contract.weight.detach()).to(self.dtype) for block in blocks]
+        self.output_weight, self.output_bias = head.output.weight.detach(), head.output.bias.detach()
+        self._time = head.time
+        scales = [*(block.scale for block in blocks), head.output_scale]
+        self._modulation_weight = torch.cat([layer.weight.detach() for layer in (*scales, head.output_shift)])
+        biases = [*(1 + layer.bias.detach() for layer in scales), head.output_shift.bias.detach()]
+        self._modulation_bias = torch.cat(biases)
+        self._kept = lru_cache(KEPT_TIMES)(lambda times, dtype: self._modulated(torch.tensor(times, dtype=dtype)))
+
+    def bind(self, context: Tensor) -> ContextField:
+        """The field of fixed contexts ``(..., F, dim)``, ready for a solver."""
+        return ContextField(self, F.linear(context, self.context_weight, self.input_bias))
+
+    def modulation(self, t: Tensor) -> tuple[Tensor, ...]:
+        """Scale of every block's norm, then scale and shift of the last norm, each ``(*t.shape, dim)``."""
+        # A look-up needs the times on the host: no device should wait for that.
+        return self._kept(tuple(t.tolist()), t.dtype) if t.device.type == "cpu" and t.ndim == 1 else self._modulated(t)
+
+    @torch.inference_mode()
+    def _modulated(self, t: Tensor) -> tuple[Tensor, ...]:
+        product = F.linear(self._time(t), self._modulation_weight, self._modulation_bias)
+        return product.chunk(len(self.expand) + 2, dim=-1)
+
+
+class ContextField:
+    """The head with its contexts fixed: a velocity field over the states of their frames, for one thread.
+
+    Shapes: states ``(..., F, D)``, times ``(...)`` (one for all frames of a row) or ``(..., F)``,
+    tangents ``(k, ..., F, D)``.
+    """
+
+    def __init__(self, head: FrozenHead, context_part: Tensor) -> None:
+        self._head, self._context_part = head, context_part
+        self._workspaces: dict[torch.Size, Workspace] = {}
+
+    def velocity(self, x: Tensor, t: Tensor) -> Tensor:
+        """``v(x, t)``, shape of `x`."""
+        return self._pass(x.unsqueeze(0), t)[0]
+
+    def velocity_and_tangents(self, x: Tensor, t: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
+        """``v(x, t)`` and its directional derivatives ``J u`` for every tangent u, in one pass."""
+        out = self._pass(torch.cat((x.unsqueeze(0), tangents)), t)
+        return out[0], out[1:]
+
+    @torch.inference_mode()
+    def _pass(self, rows: Tensor, t: Tensor) -> Tensor:
+        """Row 0 is the value, the others are tangents; linear maps serve all rows, biases row 0 alone."""
+        head = self._head
+        space = self._workspaces.get(rows.shape)
+        if space is None:
+            space = self._workspaces[rows.shape] = Workspace(rows, head.expand[0])
+        modulation = head.modulation(t)
+        if modulation[0].ndim < rows.ndim - 1:
+            modulation = tuple(each.unsqueeze(-2) for each in modulation)
+        *scales, output_scale, output_shift = modulation
+
+        torch.mm(flat(rows), head.latent_weight.T, out=flat(space.stream))
+        space.value += self._context_part
+        for scale, expand, contract in zip(scales, head.expand, head.contract, strict=True):
+            torch.mm(flat(space.normalised(scale)), expand.T, out=flat(space.wide))
+            space.gate()
+            space.add_to_stream(contract)
+        space.normalise(output_scale)
+        space.normal_value += output_shift
+        out = F.linear(space.normal, head.output_weight)
+        out[0] += head.output_bias
+        return out
+
+
+class Workspace:
+    """The memory of a pass over `rows` ``(1 + k, ..., F, D)`` in a network whose first matrix is `expand`."""
+
+    def __init__(self, rows: Tensor, expand: Tensor) -> None:
+        lead, width = rows.shape[:-1], expand.shape[1]
+        self.stream = rows.new_empty((*lead, width))
+        self.value, self.tangents = self.stream[0], self.stream[1:]
+        self.normal = torch.empty_like(self.stream)
+        self.normal_value, self.normal_tangents = self.normal[0], self.normal[1:]
+        self.same_format = expand.dtype == rows.dtype
+        self.rounded = self.normal if self.same_format else expand.new_empty(self.stream.shape)
+        self.wide = expand.new_empty((*lead, 4 * width))
+        self.a, self.b = self.wide.chunk(2, dim=-1)
+        self.gated = expand.new_empty((*lead, 2 * width))
+        self.silu, self.slope = torch.empty_like(self.gated[0]), torch.empty_like(self.gated[0])
+
+    def normalise(self, scale: Tensor) -> None:
+        """``scale`` times the norm of the stream's value, and its derivative along the tangents.
+
+        With ``y = h / sd``, h having no mean: ``dy = (dh - y mean(y dh)) / sd``.
+        """
+        inverse_variance = (self.value.square().mean(-1, keepdim=True) + NORM_EPS).reciprocal_()
+        factor = inverse_variance.sqrt() * scale
+        torch.mul(self.value, factor, out=self.normal_value)
+        if len(self.tangents):
+            out = self.normal_tangents
+            along = torch.mul(self.tangents, self.value, out=out).sum(-1, keepdim=True)
+            torch.mul(self.tangents, factor, out=out)
+            out.addcmul_(along, self.normal_value * inverse_variance, value=-1 / self.stream.shape[-1])
+
+    def normalised(self, scale: Tensor) -> Tensor:
+        """As `normalise`, in the format of the products."""
+        self.normalise(scale)
+        return self.normal if self.same_format else self.rounded.copy_(self.normal)
+
+    def gate(self) -> None:
+        """``silu(a) b`` of the value and its derivative along the tangents, a and b being the halves of `wide`."""
+        torch.ops.aten.silu.out(self.a[0], out=self.silu)
+        torch.mul(self.silu, self.b[0], out=self.gated[0])
+        if len(self.tangents):
+            # What stands before da: the derivative of silu(a) b by a.
+            torch.ops.aten.silu_backward.grad_input(self.b[0], self.a[0], grad_input=self.slope)
+            torch.mul(self.a[1:], self.slope, out=self.gated[1:]).addcmul_(self.b[1:], self.silu)
+
+    def add_to_stream(self, weight: Tensor) -> None:
+        """Add the product of what was gated with `weight`."""
+        if self.same_format:
+            flat(self.stream).addmm_(flat(self.gated), weight.T)
+        else:
+            torch.mm(flat(self.gated), weight.T, out=flat(self.rounded))
+            self.stream += self.normal.copy_(self.rounded)
+
+
+def centred(weight: Tensor) -> Tensor:
+    """`weight` ``(width, ...)`` without its mean over the width."""
+    return weight - weight.mean(0, keepdim=True)
+
+
+def flat(x: Tensor) -> Tensor:
+    """`x` as ``(rows, width)``."""
+    return x.reshape(-1, x.shape[-1])
