@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import metadata
 from pathlib import Path
+from typing import cast, get_args
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -20,7 +21,9 @@ import soundfile
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-from audioic_widget import cli
+import audioic_widget
+from audioic_widget import cli, errors
+from audioic_widget.settings import ICSettings, Preset
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
@@ -81,6 +84,30 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert file.exists(), f"{target}: there is no {file}"
         if parts.fragment:
             assert parts.fragment in anchors(file), f"{target}: {file.name} has no such heading"
+
+
+def test_the_guide_shows_the_presets_as_they_are() -> None:
+    guide = (ROOT / "docs" / "guides" / "choosing.md").read_text()
+    rows = re.findall(r'^\| `"([\w-]+)"`[^|]*\| (\w+) \| (\d+) \| ([^|]+) \|', guide, re.MULTILINE)
+    assert {name for name, *_ in rows} == set(get_args(Preset))
+    for name, solver, n_steps, probes in rows:
+        settings = ICSettings(preset=cast("Preset", name))
+        exact = settings.divergence == "exact"
+        expected = "all 64 directions" if exact else f"{settings.n_probes} {settings.probe_kind}"
+        assert (solver, int(n_steps), probes) == (settings.solver, settings.n_steps, expected)
+
+
+def test_every_error_has_advice() -> None:
+    advice = (ROOT / "docs" / "reference" / "errors.md").read_text()
+    raised = [name for name, value in vars(errors).items() if isinstance(value, type)]
+    assert len(raised) > 5
+    assert [name for name in raised if f"| `{name}` |" not in advice] == []
+
+
+def test_the_reference_lists_every_public_name() -> None:
+    reference = (ROOT / "docs" / "reference" / "api.md").read_text()
+    others = [name for name in audioic_widget.__all__ if name not in vars(errors)]  # those come as a whole module
+    assert [name for name in others if not re.search(rf":: {name}\b", reference)] == []
 
 
 def test_the_link_checker_finds_what_is_wrong(tmp_path: Path) -> None:
