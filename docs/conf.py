@@ -9,7 +9,9 @@ from importlib.metadata import version as version_of
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
 
 project = "audioic-widget"
 author = "audioic-widget contributors"
@@ -37,6 +39,7 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 default_role = "literal"
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"audioic-widget {release}"
 html_copy_source = False
@@ -50,11 +53,20 @@ class CommandHelp(Directive):
     def run(self) -> list[nodes.Node]:
         """The text as it is."""
         command = [sys.executable, "-m", "audioic_widget", *self.arguments, "--help"]
-        environment = {**os.environ, "COLUMNS": "100"}
+        environment = {**os.environ, "COLUMNS": "84"}
         printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-        return [nodes.literal_block(printed, printed, language="text")]
+        text = "".join(letter for letter in printed if letter.isprintable() or letter == "\n")
+        return [nodes.literal_block(text, text, language="text")]
+
+
+def visit_math(self: HTML5Translator, node: nodes.Element) -> None:
+    """Formulas as MathML, which browsers draw by themselves: no script, no network."""
+    block = isinstance(node, nodes.math_block)
+    self.body.append(tex2mathml(node.astext(), as_block=block))
+    raise nodes.SkipNode
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directive."""
+    """Register what is above."""
     app.add_directive("command-help", CommandHelp)
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
