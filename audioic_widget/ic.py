@@ -7,8 +7,10 @@ no notebook and no file format.
 from __future__ import annotations
 
 import os
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, BinaryIO, Literal
@@ -146,16 +148,32 @@ def compute_ic(
     array([     nan, 58.81207, 58.81207])
     """
     settings = (settings or ICSettings()).replace(**fields)
-    recording = read_recording(audio, sample_rate)
-    encoded = encode(recording, load_model(model, device), settings.audio_type, alignment=settings.alignment)
+    recording, loaded = read_and_load(audio, sample_rate, model, device)
+    encoded = encode(recording, loaded, settings.audio_type, alignment=settings.alignment)
     result = None
-    for partial in stream_ic(encoded, load_model(model, device), settings, coarse_first=on_partial is not None):
+    for partial in stream_ic(encoded, loaded, settings, coarse_first=on_partial is not None):
         if on_partial is not None:
             on_partial(partial)
         result = partial.result
     assert result is not None
     warn_if_silent(result)
     return result
+
+
+def read_and_load(
+    audio: Audio, sample_rate: int | None, model: str | os.PathLike[str] | ICModel, device: str
+) -> tuple[Recording, ICModel]:
+    """`read_recording` and `load_model` side by side; what is wrong with the audio is said first, and at once."""
+    loaded: Future[ICModel] = Future()
+
+    def load() -> None:
+        try:
+            loaded.set_result(load_model(model, device))
+        except BaseException as error:
+            loaded.set_exception(error)
+
+    threading.Thread(target=load, name="audioic-load", daemon=True).start()
+    return read_recording(audio, sample_rate), loaded.result()
 
 
 def warn_if_silent(result: ICResult) -> None:
@@ -198,7 +216,7 @@ def stream_ic(
     settings: ICSettings,
     *,
     coarse_first: bool = True,
-    visible: tuple[int, int] | None = None,
+    visible: Sequence[tuple[int, int]] = (),
     check: Check | None = None,
 ) -> Iterator[Partial]:
     """Compute IC piece by piece.
@@ -211,8 +229,8 @@ def stream_ic(
     settings : ICSettings
     coarse_first : bool
         A draft of everything before the values asked for.
-    visible : (int, int), optional
-        File frames to compute first.
+    visible : sequence of (int, int)
+        Spans of file frames to compute before the others, the most urgent first.
     check : callable, optional
         Called many times a second; may raise to end the work.
 
@@ -225,7 +243,7 @@ def stream_ic(
         raise SettingsError(f'alignment="{settings.alignment}" decides how a recording is encoded: encode it again.')
     n_frames = encoded.n_rows
     first = encoded.first + 1  # the first latent has no context
-    wanted = None if visible is None else (visible[0] - encoded.first, visible[1] - encoded.first)
+    wanted = [(low - encoded.first, high - encoded.first) for low, high in visible]
     stages = [("final", settings)]
     draft = settings.replace(preset="draft")
     if coarse_first and evaluations(draft) < evaluations(settings):

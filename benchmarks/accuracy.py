@@ -88,15 +88,14 @@ def peers(model: ICModel, latents: Tensor) -> list[Procedure]:
         values = []
         for t0, context, start in asked_for(model, latents):
             shape = (probes or 64, *start.shape)
-            eye = torch.eye(64)[:, None].expand(shape)
-            tangents = eye if probes is None else torch.randint(0, 2, shape) * 2.0 - 1
+            basis = torch.eye(64)[:, None].expand(shape) if probes is None else torch.randint(0, 2, shape) * 2.0 - 1
 
             def derivative(
                 clock: Tensor,
                 state: tuple[Tensor, Tensor],
                 context: Tensor = context,
                 t0: float = t0,
-                u: Tensor = tangents,
+                u: Tensor = basis,
             ) -> tuple[Tensor, Tensor]:
                 with torch.enable_grad():
                     x = state[0].detach().requires_grad_()

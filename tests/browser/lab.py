@@ -147,14 +147,20 @@ class Notebook:
 
 
 def open_notebook(
-    lab: Lab, browser: Browser, *cells: str, theme: str = "JupyterLab Light", size: tuple[int, int] = (1280, 900)
+    lab: Lab,
+    browser: Browser,
+    *cells: str,
+    theme: str = "JupyterLab Light",
+    size: tuple[int, int] = (1280, 900),
+    script: str = "",
 ) -> Notebook:
-    """A notebook of `cells`, opened and run."""
+    """A notebook of `cells`, opened and run; `script` runs in the page before anything else."""
     path = lab.folder / f"notebook{time.time_ns()}.ipynb"
     document = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     document.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(document, path)
     context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+    context.add_init_script(script)
     page = context.new_page()
     page.goto(f"{lab.url}/lab/tree/{path.name}?token={TOKEN}&reset")
     page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel")
