@@ -17,6 +17,7 @@ from audioic_widget.errors import (
     Cancelled,
     CheckpointError,
     DeviceError,
+    ExecutorError,
     ModelError,
     OutputError,
     SettingsError,
@@ -29,7 +30,7 @@ from audioic_widget.settings import ICSettings
 
 if TYPE_CHECKING:
     from audioic_widget.corpus import ICDataset, compute_corpus
-    from audioic_widget.widget import AudioICWidget
+    from audioic_widget.widget import AudioICWidget, compare
 
 __version__ = version("audioic-widget")
 
@@ -42,6 +43,7 @@ __all__ = [
     "Cancelled",
     "CheckpointError",
     "DeviceError",
+    "ExecutorError",
     "ICDataset",
     "ICModel",
     "ICResult",
@@ -53,6 +55,7 @@ __all__ = [
     "SettingsError",
     "SilenceWarning",
     "annotation_ic",
+    "compare",
     "compute_corpus",
     "compute_ic",
     "compute_ic_from_latents",
@@ -64,10 +67,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # The widget brings the whole notebook machinery: the library and the command start without it.
-    if name == "AudioICWidget":
-        from audioic_widget.widget import AudioICWidget
+    if name in ("AudioICWidget", "compare"):
+        from audioic_widget import widget
 
-        return AudioICWidget
+        return getattr(widget, name)
     if name in ("ICDataset", "compute_corpus"):
         from audioic_widget import corpus
 

@@ -8,7 +8,7 @@ settings and the window's length decide, the last one of a window filled up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
@@ -46,6 +46,7 @@ ADAPTIVE_BLOCK = 1
 """Frames that an adaptive solver steps together: more, and what comes later would choose earlier frames' steps."""
 
 Check = Callable[[], None]
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def solve(
     first_frame: int,
     *,
     fixed: Fixed | None = None,
-    wanted: tuple[int, int] | None = None,
+    wanted: Sequence[Span] = (),
     check: Check | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Fill `values` and yield the range of values ``(start, stop)`` each time some are there for all levels.
@@ -127,8 +128,8 @@ def solve(
         File frame of the first latent: random draws belong to file frames.
     fixed : Fixed, optional
         Probes or noise in place of those drawn from the seed.
-    wanted : (int, int), optional
-        Latents to compute first.
+    wanted : sequence of (int, int)
+        Spans of latents to compute before the others, the most urgent first.
     check : callable, optional
         Called after every solver step; may raise to end the work.
     """
@@ -147,7 +148,7 @@ def solve(
                 min(low + size, stop),
                 [threads.submit(solver.fill, values, window, low, levels, size, stop) for levels in solver.together],
             )
-            for low in range(start, stop, size)
+            for low in sorted(range(start, stop, size), key=lambda low: urgency((low, min(low + size, stop)), wanted))
         ]
         try:
             for low, high, parts in tiles:
@@ -178,7 +179,12 @@ def _end(parts: list[Future[None]]) -> None:
     wait(parts)
 
 
-def windows(n_latents: int, context: int, wanted: tuple[int, int] | None = None) -> list[tuple[int, int, int]]:
+def urgency(span: Span, wanted: Sequence[Span]) -> int:
+    """Place of the first of the `wanted` spans that `span` touches; the lower, the more urgent."""
+    return next((place for place, (low, high) in enumerate(wanted) if span[0] < high and low < span[1]), len(wanted))
+
+
+def windows(n_latents: int, context: int, wanted: Sequence[Span] = ()) -> list[tuple[int, int, int]]:
     """Split latents 1 .. n-1 into ranges predicted together.
 
     Returns
@@ -186,15 +192,13 @@ def windows(n_latents: int, context: int, wanted: tuple[int, int] | None = None)
     list of (start, stop, past)
         Latents ``start .. stop - 1`` are predicted from latents ``past ..``; what does not fit one context
         goes in steps of half a context, so that every value has at least half a context of past.
-        Ranges that touch `wanted` come first.
+        Ranges that touch `wanted` come first, see `urgency`.
     """
     half = max(context // 2, 1)
     spans = [(1, min(context, n_latents), 0)] if n_latents > 1 else []
     for start in range(context, n_latents, half):
         spans.append((start, min(start + half, n_latents), start - half))
-    if wanted is not None:
-        spans.sort(key=lambda span: not (span[0] < wanted[1] and wanted[0] < span[1]))
-    return spans
+    return sorted(spans, key=lambda span: urgency(span[:2], wanted))
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,10 @@ class DeviceError(AudioICError):
     """The device asked for is not there, or too small for the work."""
 
 
+class ExecutorError(AudioICError):
+    """The pool or cluster that should compute is lost."""
+
+
 class OutputError(AudioICError, OSError):
     """A result could not be written; nothing half-written is left behind."""
 

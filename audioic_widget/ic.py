@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -216,7 +216,7 @@ def stream_ic(
     settings: ICSettings,
     *,
     coarse_first: bool = True,
-    visible: tuple[int, int] | None = None,
+    visible: Sequence[tuple[int, int]] = (),
     check: Check | None = None,
 ) -> Iterator[Partial]:
     """Compute IC piece by piece.
@@ -229,8 +229,8 @@ def stream_ic(
     settings : ICSettings
     coarse_first : bool
         A draft of everything before the values asked for.
-    visible : (int, int), optional
-        File frames to compute first.
+    visible : sequence of (int, int)
+        Spans of file frames to compute before the others, the most urgent first.
     check : callable, optional
         Called many times a second; may raise to end the work.
 
@@ -243,7 +243,7 @@ def stream_ic(
         raise SettingsError(f'alignment="{settings.alignment}" decides how a recording is encoded: encode it again.')
     n_frames = encoded.n_rows
     first = encoded.first + 1  # the first latent has no context
-    wanted = None if visible is None else (visible[0] - encoded.first, visible[1] - encoded.first)
+    wanted = [(low - encoded.first, high - encoded.first) for low, high in visible]
     stages = [("final", settings)]
     draft = settings.replace(preset="draft")
     if coarse_first and evaluations(draft) < evaluations(settings):

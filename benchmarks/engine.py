@@ -1,36 +1,27 @@
-"""Speed and error of the presets against the published procedure: ``python benchmarks/engine.py``.
+"""Speed of the presets against the published procedure: ``python benchmarks/engine.py``.
 
-Speed: one model of the published size (random weights), levels 0, 0.3 and 0.6, every frame of the same latents;
-`naive` is the published procedure as anyone would write it (gradient of ``v . e`` for every probe and frame by
-`torch.func`, Euler, float32), timed over some of its equal steps. Medians of five rounds in which all take turns.
-Error: the embedded model on an example, against the exact trace integrated by RK4 in float64.
-Prints Markdown tables.
+One model of the published size (random weights), levels 0, 0.3 and 0.6, every frame of the same latents. `naive` is
+the published procedure as anyone would write it (gradient of ``v . e`` for every probe and frame by `torch.func`,
+Euler, float32), timed over some of its equal steps. Medians of rounds in which all take turns.
+Then what a run costs by length, levels and probes. Prints Markdown tables. How true the numbers are: `accuracy.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
-import statistics
-import time
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
+from functools import partial
 
-import numpy as np
 import torch
+from models import LEVELS, machine, medians, published_size, random_latents
 from torch import Tensor
 from torch.func import grad, vmap
 
 import audioic_widget as aw
-from audioic_widget.engine import precision_on
-from audioic_widget.ic import compute_ic_from_latents, encode
-from audioic_widget.model.backbone import Backbone
+from audioic_widget.frames import FRAME_PERIOD
+from audioic_widget.ic import compute_ic_from_latents
 from audioic_widget.model.catalogue import ICModel
-from audioic_widget.model.head import Head
 
-LEVELS = (0.0, 0.3, 0.6)
 PUBLISHED_STEPS = 100
 PROBES = 4
 NAIVE_STEPS = 3
@@ -44,18 +35,8 @@ SETTINGS = {
     "standard (float32)": aw.ICSettings(preset="standard", precision="float32", noise_levels=LEVELS),
     "exact": aw.ICSettings(preset="exact", noise_levels=LEVELS),
 }
-FEWER_FRAMES = {"exact": 19, "pa-audioic (float32)": 129, "pa-audioic (auto)": 129}
-"""Latents that the slow ones are timed on: whole tiles, so that the time a frame is the same."""
-
-
-def published_size() -> ICModel:
-    """Backbone and head of the published size with random weights."""
-    torch.manual_seed(0)
-    shape = {"dim": 256, "depth": 12, "heads": 8}
-    backbone, head = Backbone(**shape).eval(), Head(256).eval()
-    for parameter in (*backbone.parameters(), *head.parameters()):
-        parameter.requires_grad_(False)
-    return ICModel("published size", backbone, head, None, {}, torch.device("cpu"), 4600, "")
+FEWER_FRAMES = {"exact": 36, "pa-audioic (float32)": 128, "pa-audioic (auto)": 128}
+"""Values that the slow ones are timed on: whole tiles, so that the time a frame is the same."""
 
 
 def naive_steps(model: ICModel, latents: Tensor, steps: int) -> Tensor:
@@ -84,86 +65,56 @@ def naive_steps(model: ICModel, latents: Tensor, steps: int) -> Tensor:
     return torch.stack(results)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
-def speed(frames: int, rounds: int) -> list[str]:
-    model = published_size()
-    latents = torch.nn.functional.layer_norm(torch.randn(frames + 1, 64), (64,))
+def presets(frames: int, rounds: int) -> list[str]:
+    model, latents = published_size(), random_latents(frames + 1)
     few = latents[:129]
     naive_steps(model, few, 1)
-    times: dict[str, list[float]] = {name: [] for name in ("naive", *SETTINGS)}
-    for _ in range(rounds):
-        per_step = seconds(lambda: naive_steps(model, few, NAIVE_STEPS)) - seconds(lambda: naive_steps(model, few, 0))
-        times["naive"].append(1e3 * per_step / NAIVE_STEPS * PUBLISHED_STEPS / 128 / len(LEVELS))
-        for name, settings in SETTINGS.items():
-            some = latents[: FEWER_FRAMES.get(name)]
-            taken = seconds(lambda s=settings, z=some: compute_ic_from_latents(z, model=model, settings=s))  # type: ignore[misc]
-            times[name].append(1e3 * taken / (len(some) - 1) / len(LEVELS))
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    rows = ["| procedure | ms a frame and level | times faster than naive |", "|---|---|---|"]
-    return rows + [f"| {name} | {value:.2f} | {medians['naive'] / value:.1f} |" for name, value in medians.items()]
-
-
-def error(frames: int, reference_steps: int) -> list[str]:
-    model = aw.load_model("mini", "cpu")
-    latents = encode(aw.read_recording(aw.example("minuet")), model).latents[: frames + 1]
-    best = aw.ICSettings(
-        preset="exact",
-        solver="rk4",
-        solver_options={"spacing": "quadratic"},
-        n_steps=reference_steps,
-        precision="float64",
-    )
-    truth, _ = compute_ic_from_latents(latents, model=model, settings=best.replace(noise_levels=LEVELS))
-    coarse, _ = compute_ic_from_latents(
-        latents, model=model, settings=best.replace(noise_levels=LEVELS, n_steps=reference_steps // 2)
-    )
-    rows = [
-        f"The reference has {reference_steps} steps; half as many differ from it by "
-        + ", ".join(f"{value:.4f}" for value in np.sqrt(np.square(coarse - truth).mean(1)))
-        + " nats rms.",
-        "",
-        "| procedure | level | rms, nats | bias | r | mean s.e. | within 2 s.e. |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    works: dict[str, Callable[[], object]] = {
+        "naive, no steps": partial(naive_steps, model, few, 0),
+        "naive": partial(naive_steps, model, few, NAIVE_STEPS),
+    }
+    counts = {"naive": 128}
     for name, settings in SETTINGS.items():
-        ic, stderr = compute_ic_from_latents(latents, model=model, settings=settings)
-        for level, found, exact, spread in zip(LEVELS, ic, truth, stderr, strict=True):
-            off = found - exact
-            within = f"{np.mean(np.abs(off) <= 2 * spread):.0%}" if spread.any() else "-"
-            correlation = np.corrcoef(found, exact)[0, 1]
-            rows.append(
-                f"| {name} | {level} | {np.sqrt(np.mean(off**2)):.3f} | {off.mean():+.3f} | {correlation:.4f} "
-                f"| {spread.mean():.3f} | {within} |"
-            )
+        counts[name] = FEWER_FRAMES.get(name, frames)
+        works[name] = partial(compute_ic_from_latents, latents[: counts[name] + 1], model=model, settings=settings)
+    taken = medians(works, rounds)
+    taken["naive"] = (taken["naive"] - taken.pop("naive, no steps")) / NAIVE_STEPS * PUBLISHED_STEPS
+    each = {name: 1e3 * value / counts[name] / len(LEVELS) for name, value in taken.items()}
+    rows = ["| procedure | ms a frame and level | times faster than naive |", "|---|---|---|"]
+    return rows + [f"| {name} | {value:.2f} | {each['naive'] / value:.1f} |" for name, value in each.items()]
+
+
+def costs(rounds: int) -> list[str]:
+    """What a run of the embedded model takes by length, and one of the published size by levels and probes."""
+    mini, large = aw.load_model("mini", "cpu"), published_size()
+    rows = ["| what varies | value | s | ms a frame and level |", "|---|---|---|---|"]
+
+    def add(what: str, value: object, model: ICModel, frames: int, settings: aw.ICSettings) -> None:
+        work = partial(compute_ic_from_latents, random_latents(frames + 1), model=model, settings=settings)
+        taken = medians({"": work}, 1 if frames > 2_000 else rounds)[""]
+        each = 1e3 * taken / frames / len(settings.noise_levels)
+        rows.append(f"| {what} | {value} | {taken:.2f} | {each:.3f} |")
+
+    draft = aw.ICSettings(preset="draft", noise_levels=LEVELS)
+    for minutes in (1 / 6, 1, 10, 60):
+        frames = round(60 * minutes / FRAME_PERIOD)
+        add("length, min (mini, draft)", f"{minutes:.3g}", mini, frames, draft)
+    standard = aw.ICSettings(noise_levels=(0.0,))
+    for count in (1, 2, 4, 8):
+        levels = tuple(level / 8 for level in range(count))
+        add("levels (standard)", count, large, 142, standard.replace(noise_levels=levels))
+    for count in (1, 2, 4, 8, 16, 32):
+        add("probes (16 steps)", count, large, 142, standard.replace(n_probes=count))
     return rows
-
-
-def machine() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cpu = (names or [platform.processor() or platform.machine()])[0]
-    auto = precision_on(aw.ICSettings(), torch.device("cpu"))
-    return (
-        f"{datetime.date.today()}; {cpu}, {torch.get_num_threads()} threads, auto is {auto}; {platform.system()}, "
-        f"Python {platform.python_version()}; audioic-widget {aw.__version__}, torch {version('torch')}"
-    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=512, help="of the timed latents")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--error-frames", type=int, default=45)
-    parser.add_argument("--reference-steps", type=int, default=64)
     options = parser.parse_args()
-    print(machine(), "", *speed(options.frames, options.rounds), "", sep="\n", flush=True)
-    print(*error(options.error_frames, options.reference_steps), sep="\n")
+    print(machine(), "", *presets(options.frames, options.rounds), "", sep="\n", flush=True)
+    print(*costs(options.rounds), sep="\n")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+import soundfile
 
 import audioic_widget as aw
-from audioic_widget.widget.snapshot import GAP, saved_traces, still_picture
+from audioic_widget.widget.snapshot import CHUNK, GAP, compressed_sound, saved_traces, still_picture
 
 
 def result(frames: int, levels: int = 2) -> aw.ICResult:
@@ -52,3 +55,23 @@ def test_the_still_picture_is_escaped_and_small() -> None:
     assert "<script>" not in html
     assert html.startswith('<img class="audioic-still" alt="Information content of &quot;')
     assert len(html) == pytest.approx(100_000, abs=80_000)
+
+
+def test_sound_in_a_page_is_as_long_as_the_recording_and_small() -> None:
+    recording = aw.read_recording(aw.example("minuet"))
+    pieces = compressed_sound(recording)
+    assert len(pieces) == -(-len(recording.samples) // CHUNK)
+    assert 8 * sum(map(len, pieces)) / recording.duration < 75_000
+    decoded = [soundfile.read(io.BytesIO(piece), dtype="float32")[0] for piece in pieces]
+    assert [len(each) for each in decoded[:-1]] == [CHUNK + 1] * (len(pieces) - 1)
+    # The sample that follows a piece is the first of the next one.
+    together = np.concatenate([each[:CHUNK] for each in decoded])
+    assert len(together) == len(recording.samples)
+    error = together - recording.samples
+    assert 10 * np.log10(np.mean(recording.samples**2) / np.mean(error**2)) > 25
+
+
+def test_too_much_sound_for_a_page_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audioic_widget.widget.snapshot.SOUND_SECONDS", 60)
+    with pytest.raises(aw.AudioError, match="long has 2 minutes, and a page holds 1 of sound"):
+        compressed_sound(aw.Recording("long", np.zeros(120 * 44_100, np.float32), 44_100))

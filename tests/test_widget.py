@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -13,8 +15,12 @@ import soundfile
 
 import audioic_widget as aw
 from audioic_widget.audio import pcm16
+from audioic_widget.formats import parquet_bytes
+from audioic_widget.ic import encode
+from audioic_widget.remains import Remains
 from audioic_widget.widget import AudioICWidget, messages
 from audioic_widget.widget.curves import BELOW_FLOOR, Curves, State
+from audioic_widget.widget.widget import SHOWN
 from audioic_widget.widget.worker import Worker
 
 LEVELS = (0.3, 0.6)
@@ -91,6 +97,25 @@ def test_a_draft_of_everything_comes_first(samples: np.ndarray) -> None:
     widget.close()
 
 
+def test_a_draft_is_there_at_once_after_steps_have_changed(samples: np.ndarray) -> None:
+    widget = Recorded(samples, sample_rate=44_100, noise_levels=LEVELS, n_steps=12)
+    widget.wait(60)
+    before, values = widget.of_type("curves")[0]
+    widget.sent.clear()
+    widget.n_steps = 14
+    widget.wait(60)
+    content, buffers = widget.of_type("curves")[0]
+    assert (content["first"], content["count"]) == (0, widget.n_frames)
+    states = np.frombuffer(buffers[2], np.uint8)
+    assert set(states & 7) == {State.NONE, State.DRAFT}
+    drafts = np.frombuffer(buffers[0], "<f4").reshape(len(LEVELS), -1)
+    span = slice(before["first"], before["first"] + before["count"])
+    np.testing.assert_array_equal(drafts[:, span].ravel(), np.frombuffer(values[0], "<f4"))
+    expected = aw.compute_ic(samples, sample_rate=44_100, noise_levels=LEVELS, n_steps=14)
+    np.testing.assert_array_equal(widget.result.ic, expected.ic)
+    widget.close()
+
+
 def test_setting_a_trait_computes_anew(widget: Recorded, samples: np.ndarray) -> None:
     widget.n_steps = 3
     assert widget.wait(60).provenance["settings"]["n_steps"] == 3
@@ -149,11 +174,26 @@ def test_a_value_out_of_range_is_refused_and_put_back(widget: Recorded, trait: s
     assert getattr(widget, trait) == before
 
 
+def test_it_takes_what_compute_ic_takes() -> None:
+    """Both spell out their arguments, for help and completion: they must not drift apart."""
+    ours, theirs = (dict(inspect.signature(each).parameters) for each in (AudioICWidget, aw.compute_ic))
+    del ours["annotations"], theirs["on_partial"]
+    assert list(ours.values()) == list(theirs.values())
+
+
+def test_every_way_to_show_it_is_documented() -> None:
+    documented = AudioICWidget.__doc__ or ""
+    for name in SHOWN:
+        assert re.search(rf"^    ([a-z_]+, )*{name}(, [a-z_]+)*( :.*)?$", documented, re.MULTILINE), name
+
+
 def test_unknown_keywords_and_bad_settings_are_refused_at_once() -> None:
     with pytest.raises(TypeError, match="steps"):
         AudioICWidget("song.wav", steps=3)
     with pytest.raises(aw.SettingsError):
         AudioICWidget("song.wav", noise_levels=[2])
+    with pytest.raises(aw.SettingsError, match=r"leave alignment out here, and take such a table from compute_ic"):
+        AudioICWidget("song.wav", alignment="published")
 
 
 def test_what_is_wrong_with_audio_or_model_is_shown_and_raised(tmp_path: Any) -> None:
@@ -193,11 +233,11 @@ def test_silence_gives_gaps_and_a_notice() -> None:
 
 
 def test_sound_and_waveform_are_what_the_model_sees(widget: Recorded, samples: np.ndarray) -> None:
-    widget.hear(type="audio", first=1000, count=500)
+    widget.hear(type="audio", noise_level=None, first=1000, count=500)
     content, (buffer,) = widget.of_type("audio")[-1]
     assert (content["first"], content["count"]) == (1000, 500)
     np.testing.assert_array_equal(np.frombuffer(buffer, "<i2"), pcm16(samples[1000:1500]))
-    widget.hear(type="audio", first=len(samples) - 10, count=500)
+    widget.hear(type="audio", noise_level=None, first=len(samples) - 10, count=500)
     assert widget.of_type("audio")[-1][0]["count"] == 10
     widget.hear(type="waveform", level=0, first=2, count=3)
     _, (bins,) = widget.of_type("waveform")[-1]
@@ -207,10 +247,47 @@ def test_sound_and_waveform_are_what_the_model_sees(widget: Recorded, samples: n
     )
 
 
+def arrived(widget: Recorded, kind: str, count: int) -> list[tuple[dict[str, Any], list[memoryview]]]:
+    """Messages of a kind that are made in the worker thread, when there are `count`."""
+    end = time.monotonic() + 60
+    while len(widget.of_type(kind)) < count and time.monotonic() < end:
+        time.sleep(0.01)
+    return widget.of_type(kind)
+
+
+def test_what_noise_leaves_is_decoded_aside(widget: Recorded) -> None:
+    assert widget.decodes
+    widget.hear(type="audio", noise_level=0.6, first=1000, count=50_000)
+    (content, (buffer,)) = arrived(widget, "audio", 1)[-1]
+    assert (content["noise_level"], content["first"], content["count"]) == (0.6, 1000, 50_000)
+    encoded = encode(widget._session.recording, widget._session.model)
+    expected = pcm16(Remains(encoded, widget._session.model, 0.6).samples(1000, 51_000))
+    np.testing.assert_array_equal(np.frombuffer(buffer, "<i2"), expected)
+    assert widget.status == "done"
+    with pytest.raises(aw.SettingsError, match="heard_level must be from 0 to 1"):
+        widget.heard_level = 1.5
+
+
+def test_decoding_goes_on_between_the_pieces_of_a_computation(samples: np.ndarray) -> None:
+    widget = Recorded(np.tile(samples, 4), sample_rate=44_100, preset="exact", noise_levels=LEVELS)
+    widget.hear(type="ready")
+    while not widget.n_frames:
+        time.sleep(0.01)
+    both_asked = threading.Event()
+    widget._worker.aside(lambda check: both_asked.wait(20))
+    # Not wanted any more before its turn has come: left out.
+    widget.hear(type="audio", noise_level=0.1, first=0, count=1000)
+    widget.hear(type="audio", noise_level=0.3, first=0, count=1000)
+    both_asked.set()
+    assert [content["noise_level"] for content, _ in arrived(widget, "audio", 1)] == [0.3]
+    assert widget.status == "running"
+    widget.close()
+
+
 def test_no_answer_is_large_however_much_is_asked(widget: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "MESSAGE_SAMPLES", 100)
     monkeypatch.setattr(messages, "MESSAGE_VALUES", 10)
-    widget.hear(type="audio", first=0, count=10**9)
+    widget.hear(type="audio", noise_level=None, first=0, count=10**9)
     assert widget.of_type("audio")[-1][0]["count"] == 100
     widget.sent.clear()
     widget.hear(type="ready")
@@ -221,7 +298,15 @@ def test_no_answer_is_large_however_much_is_asked(widget: Recorded, monkeypatch:
 
 @pytest.mark.parametrize(
     "content",
-    [{}, {"type": "shell"}, {"type": "audio"}, {"type": "audio", "first": -1, "count": 2}, {"type": "ready", "x": 1}],
+    [
+        {},
+        {"type": "shell"},
+        {"type": "audio"},
+        {"type": "audio", "noise_level": None, "first": -1, "count": 2},
+        {"type": "peaks", "noise_level": None, "count": 2},
+        {"type": "table", "format": "exe"},
+        {"type": "ready", "x": 1},
+    ],
 )
 def test_messages_of_others_are_refused(content: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"."):
@@ -280,7 +365,11 @@ def test_peaks_table_and_spectrogram_are_sent_when_asked_for(widget: Recorded) -
     content, _ = widget.of_type("peaks")[-1]
     expected = widget.result.peaks(0.6, 3)
     assert (content["times"], content["values"]) == (expected["time"].tolist(), expected["ic"].tolist())
-    widget.hear(type="table")
+    widget.hear(type="table", format="parquet")
+    content, buffers = widget.of_type("table")[-1]
+    assert content["name"] == "array_ic.parquet"
+    assert bytes(buffers[0]) == parquet_bytes(widget.result)
+    widget.hear(type="table", format="csv")
     content, buffers = widget.of_type("table")[-1]
     assert content["name"] == "array_ic.csv"
     assert bytes(buffers[0]).decode().splitlines()[0] == "Time,IC_0.3,IC_0.6"

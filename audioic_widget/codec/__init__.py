@@ -1,9 +1,9 @@
-"""Codecs: recordings to latents on the file's frame grid."""
+"""Codecs: recordings to latents on the file's frame grid, and, for some, back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,3 +27,20 @@ class Codec(Protocol):
         between them, which may raise to end the work.
         """
         ...
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """A codec that can also turn latents back into sound."""
+
+    def sound(self, latents: Tensor, noise_level: float) -> NDArray[np.float32]:
+        """Samples ``(4096 frames,)`` that `latents` ``(frames, latent_dim)`` stand for.
+
+        `latents` are noised to `noise_level` s, ``(1 - s) z + s n``; 0 for clean ones.
+        """
+        ...
+
+
+def decoder_of(codec: object) -> Decoder | None:
+    """`codec`, if it can decode."""
+    return codec if isinstance(codec, Decoder) else None

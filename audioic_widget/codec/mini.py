@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from audioic_widget.codec.inversion import spectrum, waveform
 from audioic_widget.errors import ModelError
 from audioic_widget.frames import FRAME_SAMPLES, SAMPLE_RATE
 from audioic_widget.threads import compute_threads
@@ -180,9 +181,30 @@ class MiniCodec(nn.Module):
         noise_level : float in [0, 1]
             Their noise level s.
         """
+        return self._features_of(latents, noise_level)[0]
+
+    @torch.inference_mode()
+    def sound(self, latents: Tensor, noise_level: float = 0.0) -> NDArray[np.float32]:
+        """Samples ``(4096 frames,)`` that `latents` stand for; arguments as for `decode`, see `codec.inversion`.
+
+        The decoder was trained on noised latents and knows their level, so this is the mean of what they may have been.
+        """
+        mel, low = (part.exp().sub(POWER_FLOOR).clamp_min(0).cpu() for part in self._features_of(latents, noise_level))
+        power = spectrum(
+            mel,
+            # The long window falls so fast that what it hears is what has just begun.
+            low.repeat_interleave(HOPS // LOW_HOPS, dim=0),
+            self.features.mel.cpu(),
+            torch.from_numpy(low_frequencies(self.config)),
+        )
+        return waveform(power, HOP, seed=0).numpy()
+
+    def _features_of(self, latents: Tensor, noise_level: float) -> tuple[Tensor, Tensor]:
+        """Natural-log powers of mel bands ``(8 frames, n_mels)`` and of low frequencies ``(2 frames, low_bins)``."""
         levels = torch.full_like(latents[:, :1], noise_level)
         features = self.expand(latents, levels) * self.scale + self.mean
-        return features[:, : HOPS * self.n_mels].reshape(-1, self.n_mels)
+        n_mel = HOPS * self.n_mels
+        return features[:, :n_mel].reshape(-1, self.n_mels), features[:, n_mel:].reshape(-1, self.config.low_bins)
 
     def squeeze(self, features: Tensor) -> Tensor:
         """Latents ``(..., 64)`` of `features` ``(..., size)``; differentiable."""
@@ -222,13 +244,18 @@ def mel_filters(config: MiniConfig) -> NDArray[np.float32]:
     return (filters / filters.sum(axis=0)).astype(np.float32)
 
 
+def low_frequencies(config: MiniConfig) -> NDArray[np.float64]:
+    """Hertz of the low frequencies."""
+    steps = np.arange(config.low_bins) / config.low_bins_per_octave
+    return np.asarray(config.low_frequency * 2**steps)
+
+
 def low_filters(config: MiniConfig) -> NDArray[np.float32]:
     """Windowed cosines, then sines, at the low frequencies: ``(LOW_WINDOW, 2 low_bins)``."""
     rise = np.sin(np.pi / 2 * (np.arange(LOW_RISE) + 0.5) / LOW_RISE) ** 2
     fall_length = LOW_WINDOW - LOW_RISE
     fall = np.cos(np.pi / 2 * (np.arange(fall_length) + 0.5) / fall_length) ** 2
     window = np.concatenate((rise, fall))
-    frequencies = config.low_frequency * 2 ** (np.arange(config.low_bins) / config.low_bins_per_octave)
-    angles = 2 * np.pi * np.arange(LOW_WINDOW)[:, None] * frequencies / SAMPLE_RATE
+    angles = 2 * np.pi * np.arange(LOW_WINDOW)[:, None] * low_frequencies(config) / SAMPLE_RATE
     waves = np.concatenate((np.cos(angles), np.sin(angles)), axis=1)
     return (2 * window[:, None] / window.sum() * waves).astype(np.float32)

@@ -13,13 +13,14 @@ from audioic_widget.formats.annotations import (
 )
 from audioic_widget.formats.arrays import from_xarray, read_netcdf, read_npz, to_xarray, write_netcdf, write_npz
 from audioic_widget.formats.files import PathLike, replacing
-from audioic_widget.formats.tables import csv_text, read_csv, read_parquet, write_csv, write_parquet
+from audioic_widget.formats.tables import csv_text, parquet_bytes, read_csv, read_parquet, write_csv, write_parquet
 
 __all__ = [
     "Label",
     "PathLike",
     "csv_text",
     "from_xarray",
+    "parquet_bytes",
     "peak_labels",
     "read_audacity",
     "read_csv",

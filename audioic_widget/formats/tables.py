@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -68,6 +69,12 @@ def write_parquet(result: ICResult, path: PathLike) -> None:
     OutputError
         If the file cannot be written.
     """
+    with replacing(path) as file:
+        file.write(parquet_bytes(result))
+
+
+def parquet_bytes(result: ICResult) -> bytes:
+    """What `write_parquet` writes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -76,8 +83,9 @@ def write_parquet(result: ICResult, path: PathLike) -> None:
         columns |= {f"{name}_{level}": row for level, row in zip(result.noise_levels.tolist(), rows, strict=True)}
     note = {"audioic": json.dumps({"provenance": result.provenance, "noise_levels": result.noise_levels.tolist()})}
     table = pa.table(columns).replace_schema_metadata(note)
-    with replacing(path) as file:
-        pq.write_table(table, file, compression="zstd")
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
 
 
 def read_parquet(path: PathLike) -> ICResult:

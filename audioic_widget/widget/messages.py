@@ -7,7 +7,7 @@ messages the browser asks for: they are large, and saved nowhere.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audioic_widget.annotations import Annotations
+from audioic_widget.formats import csv_text, parquet_bytes
 from audioic_widget.likelihood.bounds import floor, no_knowledge
+from audioic_widget.result import ICResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +31,15 @@ MESSAGE_SAMPLES = 500_000
 MESSAGE_COLUMNS = 4_096
 """Columns of a spectrogram in one answer: 0.4 MB."""
 
+MESSAGE_PEAKS = 100
+"""Peaks in one answer."""
+
+TABLES: dict[str, Callable[[ICResult], bytes]] = {
+    "csv": lambda result: csv_text(result).encode(),
+    "parquet": parquet_bytes,
+}
+"""Files that a result can be taken away as."""
+
 Message = tuple[dict[str, Any], list[memoryview]]
 
 
@@ -39,8 +50,9 @@ class Ready:
 
 @dataclass(frozen=True)
 class AudioRequest:
-    """Samples ``first .. first + count - 1`` to play."""
+    """Samples ``first .. first + count - 1`` to play: the recording's, or what is left of them at a noise level."""
 
+    noise_level: float | None
     first: int
     count: int
 
@@ -73,7 +85,9 @@ class PeaksRequest:
 
 @dataclass(frozen=True)
 class TableRequest:
-    """The result as CSV."""
+    """The result as a file: "csv" or "parquet"."""
+
+    format: str
 
 
 @dataclass(frozen=True)
@@ -113,6 +127,12 @@ def parse(content: Mapping[str, Any]) -> Request:
     if kind is None or set(fields) != set(kind.__dataclass_fields__):
         raise ValueError(f"Not a message of this widget: {dict(content)!r}.")
     for name, value in fields.items():
+        if name == "format":
+            if value not in TABLES:
+                raise ValueError(f"format must be one of {', '.join(TABLES)}, not {value!r}.")
+            continue
+        if value is None and kind is AudioRequest and name == "noise_level":
+            continue
         allowed = (int, float) if name == "noise_level" else int
         if isinstance(value, bool) or not isinstance(value, allowed) or not 0 <= value < math.inf:
             raise ValueError(f"{name} must be a number of 0 or more, not {value!r}.")
@@ -149,12 +169,14 @@ def curves(
     for low in range(first, stop, size):
         high = min(low + size, stop)
         content = {"type": "curves", "revision": revision, "levels": list(levels), "first": low, "count": high - low}
-        yield content, [_buffer(part[:, low:high]) for part in (ic, stderr, states)]
+        # Copies: a channel may send later, when newer values are in these arrays.
+        yield content, [_buffer(part[:, low:high].copy()) for part in (ic, stderr, states)]
 
 
-def audio(first: int, samples: NDArray[np.int16]) -> Message:
-    """Samples to play, from sample `first` on."""
-    return {"type": "audio", "first": first, "count": len(samples)}, [_buffer(samples)]
+def audio(noise_level: float | None, first: int, samples: NDArray[np.int16]) -> Message:
+    """Samples to play, from sample `first` on: the recording's, or what is left of them at a noise level."""
+    content = {"type": "audio", "noise_level": noise_level, "first": first, "count": len(samples)}
+    return content, [_buffer(samples)]
 
 
 def waveform(level: int, first: int, bins: NDArray[np.int16]) -> Message:
@@ -178,9 +200,9 @@ def peaks(noise_level: float, table: pd.DataFrame) -> Message:
     }, []
 
 
-def table(name: str, text: str) -> Message:
+def table(name: str, content: bytes) -> Message:
     """A file to save on the browser's side."""
-    return {"type": "table", "name": name}, [memoryview(text.encode())]
+    return {"type": "table", "name": name}, [memoryview(content)]
 
 
 def annotation_lane(given: Annotations | None) -> Message:

@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audioic_widget.audio import PYRAMID_BASE, PYRAMID_FACTOR, min_max_pyramid, pcm16
-from audioic_widget.ic import Audio, Encoded, describe, encode, read_and_load, stream_ic
+from audioic_widget.codec import decoder_of
+from audioic_widget.engine import evaluations
+from audioic_widget.ic import Audio, Encoded, Partial, describe, encode, read_and_load, stream_ic
 from audioic_widget.model.catalogue import ICModel, load_model
+from audioic_widget.remains import Remains
 from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
 from audioic_widget.spectrogram import spectrogram_tile
@@ -53,6 +56,7 @@ class Session:
         self._source = (audio, sample_rate)
         self._model_source = (model, device)
         self._encoded: dict[str, Encoded] = {}
+        self._remains: tuple[tuple[str, float, int], Remains] | None = None
         self._finished: OrderedDict[tuple[str, float], tuple[Rows, Rows]] = OrderedDict()
         self.pyramid: list[NDArray[np.int16]] = []
 
@@ -79,6 +83,22 @@ class Session:
         """Sound as the model hears it, for the browser to play; what lies outside the recording is left out."""
         return pcm16(self.recording.samples[first : first + count])
 
+    @property
+    def decodes(self) -> bool:
+        """Whether what noise leaves can be heard."""
+        return decoder_of(self.model.codec) is not None
+
+    def remains(
+        self, settings: ICSettings, noise_level: float, first: int, count: int, check: Callable[[], None]
+    ) -> NDArray[np.int16]:
+        """What is left of `samples` at a noise level, to play; of the level asked for last, sound is remembered."""
+        key = (settings.audio_type, noise_level, settings.seed)
+        if self._remains is None or self._remains[0] != key:
+            encoded = self._encode(settings.audio_type, check)
+            self._remains = key, Remains(encoded, self.model, noise_level, settings.seed)
+        stop = min(first + count, len(self.recording.samples))
+        return pcm16(self._remains[1].samples(first, stop, check))
+
     def bins(self, level: int, first: int, count: int) -> NDArray[np.int16]:
         """Bins ``(n, 2)`` of a waveform level; what lies outside is left out."""
         return self.pyramid[level][first : first + count]
@@ -89,7 +109,7 @@ class Session:
         return spectrogram_tile(self.recording.samples, level, first, count, peak)
 
     def compute(
-        self, settings: ICSettings, visible: tuple[int, int] | None, check: Callable[[], None]
+        self, settings: ICSettings, visible: Sequence[tuple[int, int]], check: Callable[[], None]
     ) -> Iterator[Update]:
         """Compute what is not remembered: first a draft, then values as asked for.
 
@@ -105,18 +125,36 @@ class Session:
             yield Update(known, 0, *self._rows(settings, known), "final", len(known) / len(wanted))
         encoded = self._encode(settings.audio_type, check)
         if missing:
-            part = settings.replace(noise_levels=missing)
-            for partial in stream_ic(encoded, self.model, part, visible=visible, check=check):
+            for partial in self._partials(encoded, settings.replace(noise_levels=missing), visible, check):
                 if partial.result is None:
                     done = (len(known) + partial.progress * len(missing)) / len(wanted)
                     yield Update(missing, partial.first, partial.ic, partial.stderr, partial.stage, done)
-                else:
-                    self._remember(settings, partial.result)
         ic, stderr = self._rows(settings, wanted)
         provenance = describe(encoded, self.model, settings)
         result = ICResult(self.recording.grid.end_times(), wanted, ic, stderr, provenance)
         self._forget()
         yield Update(wanted, 0, ic, stderr, "final", 1.0, result)
+
+    def _partials(
+        self, encoded: Encoded, settings: ICSettings, visible: Sequence[tuple[int, int]], check: Callable[[], None]
+    ) -> Iterator[Partial]:
+        """As `stream_ic`, remembering the draft, which does not depend on steps and probes, and the result."""
+        draft = settings.replace(preset="draft")
+        n_frames = self.recording.grid.n_frames
+        worthwhile = evaluations(draft) < evaluations(settings)
+        known = worthwhile and all(self._key(draft, level) in self._finished for level in settings.noise_levels)
+        if known:
+            yield Partial(0, n_frames, *self._rows(draft, settings.noise_levels), "draft", 0.0)
+        rough = np.full((2, len(settings.noise_levels), n_frames), np.nan)
+        for partial in stream_ic(encoded, self.model, settings, coarse_first=not known, visible=visible, check=check):
+            if partial.stage == "draft":
+                rough[:, :, partial.first : partial.stop] = partial.ic, partial.stderr
+            elif worthwhile and not known:
+                self._remember(draft, *rough)
+                known = True
+            if partial.result is not None:
+                self._remember(settings, partial.result.ic, partial.result.stderr)
+            yield partial
 
     def _encode(self, audio_type: str, check: Callable[[], None]) -> Encoded:
         if audio_type not in self._encoded:
@@ -137,9 +175,9 @@ class Session:
             rows.append(self._finished[key])
         return np.stack([ic for ic, _ in rows]), np.stack([stderr for _, stderr in rows])
 
-    def _remember(self, settings: ICSettings, result: ICResult) -> None:
-        for row, level in enumerate(result.noise_levels.tolist()):
-            self._finished[self._key(settings, level)] = result.ic[row], result.stderr[row]
+    def _remember(self, settings: ICSettings, ic: Rows, stderr: Rows) -> None:
+        for level, *row in zip(settings.noise_levels, ic, stderr, strict=True):
+            self._finished[self._key(settings, level)] = row[0], row[1]
 
     def _forget(self) -> None:
         most = max(REMEMBERED_VALUES // max(self.recording.grid.n_frames, 1), 1)

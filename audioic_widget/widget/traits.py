@@ -14,17 +14,31 @@ from typing import Any
 import anywidget
 import traitlets
 
+from audioic_widget.annotations import Annotations, AnnotationsLike
 from audioic_widget.errors import SettingsError
 
 _STATIC = Path(__file__).parent / "static"
 
 UNITS = ("nats", "minmax", "zscore", "headroom")
 
-_RANGES = {"speed": (0.25, 2.0), "volume": (0.0, 1.0), "smoothing": (1, 1_001), "current_time": (0.0, math.inf)}
+_RANGES = {
+    "speed": (0.25, 2.0),
+    "volume": (0.0, 1.0),
+    "smoothing": (1, 1_001),
+    "current_time": (0.0, math.inf),
+    "heard_level": (0.0, 1.0),
+}
 
 
 def _span() -> Any:
     return traitlets.Tuple(traitlets.Float(), traitlets.Float(), default_value=None, allow_none=True)
+
+
+class _AnnotationsTrait(traitlets.TraitType[Any, Any]):
+    """Takes whatever `Annotations.of` takes, and holds what that gives."""
+
+    def validate(self, obj: object, value: AnnotationsLike) -> Annotations | None:
+        return None if value is None else Annotations.of(value)
 
 
 class Traits(anywidget.AnyWidget):
@@ -63,10 +77,23 @@ class Traits(anywidget.AnyWidget):
     follow = traitlets.Bool(True).tag(sync=True)
     """Whether the span on screen turns its page to stay with the playhead."""
 
+    group = traitlets.Unicode("").tag(sync=True)
+    """Widgets of one group share a time axis, the playhead and how they are shown; empty for a widget alone."""
+    compact = traitlets.Bool(False).tag(sync=True)
+    """Whether the controls that a group shares are left to another of its widgets."""
+
+    annotations = _AnnotationsTrait(None, allow_none=True)
+    """Labelled spans drawn as a lane: an `Annotations`, set from anything that `Annotations.of` takes."""
+
     # What to hear ------------------------------------------------------------------------------------------------
+
+    solo = traitlets.Bool(True).tag(sync=True)
+    """Whether this is the one of its group that sounds; setting it silences the one that did, at the same moment."""
 
     current_time = traitlets.Float(0.0).tag(sync=True)
     """Position of the playhead in seconds; setting it seeks."""
+    heard_level = traitlets.Float(None, allow_none=True).tag(sync=True)
+    """What sounds: None for the recording, or a noise level in [0, 1] for what is left of it there; see `Remains`."""
     playing = traitlets.Bool(False).tag(sync=True)
     """Whether it sounds. Browsers let sound begin only after somebody has clicked on the page."""
     loop = traitlets.Bool(False).tag(sync=True)
@@ -100,6 +127,8 @@ class Traits(anywidget.AnyWidget):
     """Read only: the model that computes."""
     device_name = traitlets.Unicode("").tag(sync=True)
     """Read only: where it computes."""
+    decodes = traitlets.Bool(False).tag(sync=True)
+    """Read only: whether the model's codec makes sound of latents, as `heard_level` needs."""
     solver = traitlets.Unicode("").tag(sync=True)
     """Read only: the solver; steps mean nothing to "scipy"."""
     divergence = traitlets.Unicode("").tag(sync=True)
@@ -123,10 +152,10 @@ class Traits(anywidget.AnyWidget):
             raise SettingsError(f"Noise level {unknown[0]:g} is not among noise_levels: add it there first.")
         return [level for level in self.noise_levels if level in shown]
 
-    @traitlets.validate("speed", "volume", "smoothing", "current_time")
+    @traitlets.validate("speed", "volume", "smoothing", "current_time", "heard_level")
     def _check_number(self, proposal: Mapping[str, Any]) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
         low, high = _RANGES[name]
-        if not low <= value <= high:
+        if value is not None and not low <= value <= high:
             raise SettingsError(f"{name} must be from {low:g} to {high:g}, not {value:g}.")
         return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,23 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import traitlets
 from numpy.typing import NDArray
 
-from audioic_widget.annotations import Annotations, AnnotationsLike, annotation_ic
+from audioic_widget.annotations import AnnotationsLike, annotation_ic
 from audioic_widget.audio import Recording
 from audioic_widget.errors import AnnotationError, AudioICError, Cancelled, SettingsError
-from audioic_widget.formats import csv_text, replacing
+from audioic_widget.formats import replacing
 from audioic_widget.frames import frame_at
 from audioic_widget.ic import Audio
 from audioic_widget.model.catalogue import ICModel
 from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
 from audioic_widget.widget import messages
+from audioic_widget.widget.answers import answer
 from audioic_widget.widget.curves import Curves
+from audioic_widget.widget.decoding import Decoding
 from audioic_widget.widget.outgoing import Outgoing
 from audioic_widget.widget.session import Session
-from audioic_widget.widget.snapshot import saved_traces, self_contained_page, still_picture
+from audioic_widget.widget.snapshot import compressed_sound, saved_traces, self_contained_page
+from audioic_widget.widget.still import Still
 from audioic_widget.widget.traits import Traits
 from audioic_widget.widget.worker import Worker
 
@@ -35,14 +36,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _CONTROLS = ("preset", "noise_levels", "n_steps", "n_probes", "monte_carlo_samples")
-_SHOWN = ("unit", "overlay", "smoothing", "view", "selection", "visible_levels", "loop", "speed", "volume", "follow")
+SHOWN = (
+    *("unit", "overlay", "smoothing", "view", "selection", "visible_levels", "loop", "speed", "volume", "follow"),
+    *("group", "compact", "solo", "heard_level"),
+)
 
 
-class _AnnotationsTrait(traitlets.TraitType[Any, Any]):
-    """Takes whatever `Annotations.of` takes, and holds what that gives."""
-
-    def validate(self, obj: object, value: AnnotationsLike) -> Annotations | None:
-        return None if value is None else Annotations.of(value)
+PLAYHEAD_FRAMES = 54
+"""Frames from the playhead on that are computed first: five seconds."""
 
 
 class AudioICWidget(Traits):
@@ -56,18 +57,42 @@ class AudioICWidget(Traits):
     audio : path, file object, ndarray or Recording
         A file that libsndfile reads, or samples ``(n,)`` or ``(n, channels)`` with their `sample_rate`.
     sample_rate : int, optional
-        Samples a second, for arrays.
+        Samples a second, 1 or more; needed for arrays, and for them only.
     model : str, path or ICModel
-        See `load_model`.
+        What computes, see `load_model`; "mini" if not given.
     device : str
-        "auto", "cpu", "cuda", ...
+        Where it computes: "auto" (the fastest that is right), "cpu", "cuda", ...
     settings : ICSettings, optional
         How to compute; the preset "standard" if not given.
     annotations : optional
-        What `Annotations.of` takes: a table, a file, times or ``(start, end, label)`` rows, to be drawn as a lane.
+        What `Annotations.of` takes: a table, a file, times in seconds or ``(start, end, label)`` rows, to be drawn as a lane.
     **fields
-        Fields of `ICSettings` (``noise_levels=...``, ``preset=...``), on top of `settings`; and how to show it:
-        `unit`, `overlay`, `smoothing`, `view`, `selection`, `visible_levels`, `loop`, `speed`, `volume`.
+        Fields of `ICSettings` (``noise_levels=...``, ``preset=...``), on top of `settings`; and how to show it, below.
+
+    Other Parameters
+    ----------------
+    unit : {"nats", "minmax", "zscore", "headroom"}
+        Scale of the traces; "headroom" is nats above the no-knowledge line. Default "nats".
+    overlay : bool
+        One chart for all levels in place of a lane each. Default False.
+    smoothing : int
+        Frames (93 ms) in the running mean that is drawn, 1 to 1001. Default 1, none.
+    view, selection : (float, float), optional
+        Span on screen, and span selected, in seconds. Default: the whole recording; none.
+    visible_levels : list of float
+        Those of `noise_levels` that are drawn. Default: all.
+    loop : bool
+        Whether playing repeats the selection. Default False.
+    speed : float
+        Playback rate, 0.25 to 2; pitch follows. Default 1.
+    volume : float
+        Loudness, 0 to 1. Default 1.
+    follow : bool
+        Whether the span on screen stays with the playhead. Default True.
+    heard_level : float, optional
+        What sounds: the recording (default), or what is left of it at a noise level, 0 to 1.
+    group, compact, solo
+        How several are one; see `compare`, which sets them.
 
     Raises
     ------
@@ -85,9 +110,6 @@ class AudioICWidget(Traits):
     >>> widget.close()
     """
 
-    annotations = _AnnotationsTrait(None, allow_none=True)
-    """Labelled spans drawn as a lane: an `Annotations`, set from anything that `Annotations.of` takes."""
-
     def __init__(
         self,
         audio: Audio,
@@ -101,8 +123,13 @@ class AudioICWidget(Traits):
     ) -> None:
         # First, since `close` is called even on a widget that was refused.
         self._worker = Worker("audioic-widget")
-        shown = {name: fields.pop(name) for name in _SHOWN if name in fields}
+        shown = {name: fields.pop(name) for name in SHOWN if name in fields}
         self._settings = (settings or ICSettings()).replace(**fields)
+        if self._settings.alignment == "published":
+            raise SettingsError(
+                'The widget draws every value over the frame it is about; alignment="published" puts it 93 to 186 ms '
+                'early: leave alignment out here, and take such a table from compute_ic(..., alignment="published").'
+            )
         self._session = Session(audio, sample_rate, model, device)
         # Traits and curves are written by the worker and by whoever sets a parameter.
         self._lock = threading.RLock()
@@ -111,7 +138,8 @@ class AudioICWidget(Traits):
         self._curves = Curves()
         self._result: ICResult | None = None
         self._failure: Exception | None = None
-        self._still: Any = None
+        self._still = Still(self._worker)
+        self._decoding = Decoding(self._worker, self._session)
         shown.setdefault("visible_levels", list(self._settings.noise_levels))
         super().__init__(
             name=_name_of(audio),
@@ -139,7 +167,7 @@ class AudioICWidget(Traits):
         return self._result
 
     def wait(self, timeout: float | None = None) -> ICResult:
-        """Wait for the result.
+        """Wait for the result, and for the still picture of it if the widget is shown.
 
         Parameters
         ----------
@@ -161,6 +189,8 @@ class AudioICWidget(Traits):
             raise self._failure
         if self._result is None:
             raise Cancelled(f"Computing {self.name} was ended before it was complete: call compute() to start again.")
+        # Who executes a notebook to make a page of it ends the kernel after the last cell.
+        self._still.draw_now()
         return self._result
 
     def compute(self) -> None:
@@ -187,17 +217,29 @@ class AudioICWidget(Traits):
         """Draw the traces with matplotlib, when they are complete; see `ICResult.plot`."""
         return self.wait().plot(ax=ax)
 
-    def export_html(self, path: str | os.PathLike[str]) -> None:
-        """Write the widget as one page that opens from disk: traces to zoom and read, without sound and kernel.
+    def export_html(self, path: str | os.PathLike[str], *, sound: bool = False) -> None:
+        """Write the widget as one page that opens from disk, without kernel and network: traces to zoom and read.
+
+        Parameters
+        ----------
+        path : path
+            The file to write, ``.html``; some 200 kB.
+        sound : bool
+            Whether the page plays: MP3 inside it, 0.65 MB a minute, an hour at most. Default: no.
 
         Raises
         ------
+        AudioError
+            If it is too long for `sound`.
         OutputError
             If the file cannot be written.
         """
         self.wait()
         traits = {name: getattr(self, name) for name in Traits.class_own_traits(sync=True) if not name.startswith("_")}
-        page = self_contained_page(traits, self.name, str(self._esm), str(self._css))
+        heard = compressed_sound(self._session.recording) if sound else []
+        # A page is of one recording, and nobody has pressed play.
+        traits |= {"group": "", "compact": False, "solo": True, "playing": False}
+        page = self_contained_page(traits, str(self._esm), str(self._css), self.annotations, heard)
         with replacing(path) as file:
             file.write(page.encode())
 
@@ -217,33 +259,21 @@ class AudioICWidget(Traits):
 
     def _ipython_display_(self) -> None:
         """Show the widget, and under it a still picture that only pages without a kernel show."""
-        from IPython.display import HTML, display
+        from IPython.display import display
 
         bundle = None if self.comm is None else self._repr_mimebundle_()
         if bundle is None:
             display({"text/plain": repr(self)}, raw=True)
             return
         display(bundle[0], raw=True)
+        self.show_still()
+
+    def show_still(self) -> None:
+        """Show a still picture of the traces, now or when they are there; the front end hides it."""
         with self._lock:
-            self._still = display(HTML(""), display_id=True)
+            self._still.show()
             if self._result is not None:
-                self._draw_still(self._result)
-
-    def _draw_still(self, result: ICResult) -> None:
-        """Draw the still picture when there is nothing better to do."""
-        still = self._still
-        if still is None:
-            return
-
-        def draw(check: Callable[[], None]) -> None:
-            from IPython.display import HTML
-
-            with contextlib.suppress(Cancelled):
-                picture = HTML(still_picture(result, self.name))
-                check()
-                still.update(picture)
-
-        self._worker.when_idle(draw)
+                self._still.draw(self._result, self.name)
 
     # Parameters ------------------------------------------------------------------------------------------------
 
@@ -298,8 +328,8 @@ class AudioICWidget(Traits):
                 self._curves = self._curves.restarted(settings.noise_levels, self.n_frames)
                 outgoing = Outgoing(self._curves, revision, self._send_all)
                 outgoing.begin()
-            visible = None if self.view is None else (frame_at(self.view[0]), frame_at(self.view[1]) + 1)
-            for update in self._session.compute(settings, visible, check):
+            for update in self._session.compute(settings, self._urgent(), check):
+                self._worker.make_room()
                 with self._lock:
                     check()
                     if outgoing.take(update):
@@ -310,6 +340,14 @@ class AudioICWidget(Traits):
             pass  # whoever asked for it has said so already
         except Exception as error:
             self._fail(error)
+
+    def _urgent(self) -> list[tuple[int, int]]:
+        """Frames to compute first: on screen those under the playhead, then the others there, then where it is else."""
+        start, end = self.view or (0.0, self.duration)
+        on_screen = frame_at(start), frame_at(end) + 1
+        at = frame_at(self.current_time)
+        under = at, at + PLAYHEAD_FRAMES
+        return [under, on_screen] if on_screen[0] <= at < on_screen[1] else [on_screen, under]
 
     def _open(self) -> None:
         if self.n_frames:
@@ -323,13 +361,14 @@ class AudioICWidget(Traits):
             bin_samples=self._session.bin_samples,
             model_name=self._session.model.name,
             device_name=str(self._session.model.device),
+            decodes=self._session.decodes,
             # Last: the browser takes it as the sign that the rest is there.
             n_frames=recording.grid.n_frames,
         )
 
     def _finish(self, result: ICResult) -> None:
         self._result = result
-        self._draw_still(result)
+        self._still.draw(result, self.name)
         silent = result.provenance["silent"]
         self._tell(
             saved=saved_traces(result),
@@ -338,11 +377,13 @@ class AudioICWidget(Traits):
             notice="There is no sound in this recording to compute information content of." if silent else "",
         )
 
+    def _notify(self, error: Exception) -> None:
+        self._tell(error=_sentence(error))
+
     def _fail(self, error: Exception) -> None:
         with self._lock:
             self._failure = error
-            expected = isinstance(error, AudioICError)
-            self._tell(status="error", error=str(error) if expected else f"{type(error).__name__}: {error}")
+            self._tell(status="error", error=_sentence(error))
 
     # Messages --------------------------------------------------------------------------------------------------
 
@@ -352,27 +393,24 @@ class AudioICWidget(Traits):
                 with self._lock:
                     self._send_all([messages.annotation_lane(self.annotations)])
                     Outgoing(self._curves, self._revision, self._send_all).send_all()
-            case messages.AudioRequest(first, count) if self.n_frames:
-                samples = self._session.samples(first, min(count, messages.MESSAGE_SAMPLES))
-                self._send_all([messages.audio(first, samples)])
-            case messages.WaveformRequest(level, first, count) if level < len(self.bin_samples):
-                bins = self._session.bins(level, first, min(count, messages.MESSAGE_SAMPLES // 2))
-                self._send_all([messages.waveform(level, first, bins)])
-            case messages.SpectrogramRequest(level, first, count) if self.n_frames:
-                tile = self._session.tile(level, first, min(count, messages.MESSAGE_COLUMNS))
-                self._send_all([messages.spectrogram(level, first, tile)])
-            case messages.PeaksRequest(noise_level, count) if self._result and noise_level in self._curves.levels:
-                self._send_all([messages.peaks(noise_level, self._result.peaks(noise_level, min(count, 100)))])
-            case messages.TableRequest() if self._result:
-                self._send_all([messages.table(f"{Path(self.name).stem}_ic.csv", csv_text(self._result))])
+            case messages.AudioRequest(float() | int() as level, first, count):
+                if self.decodes:
+                    self._decoding.ask(self._settings, level, first, count, self._send_all, self._notify)
             case messages.Cancel():
                 self.cancel()
             case messages.Compute():
                 self.compute()
+            case request if self.n_frames:
+                self._send_all(answer(request, self._session, self._result))
 
     def _send_all(self, outgoing: Iterable[messages.Message]) -> None:
         for content, buffers in outgoing:
             self.send(content, buffers)
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong, for people; with its kind where nobody expected it."""
+    return str(error) if isinstance(error, AudioICError) else f"{type(error).__name__}: {error}"
 
 
 def _name_of(source: Audio | str | os.PathLike[str] | ICModel | Sequence[float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from audioic_widget.errors import Cancelled
@@ -31,6 +32,7 @@ class Worker:
         self._changed = threading.Condition()
         self._waiting: Job | None = None
         self._later: Job | None = None
+        self._aside: deque[Job] = deque()
         self._running = False
         self._cancelled = False
         self._closed = False
@@ -42,10 +44,24 @@ class Worker:
             if self._closed:
                 return
             self._waiting, self._later = job, None
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
+            self._wake()
+
+    def aside(self, job: Job) -> None:
+        """Run a short `job` soon: at once, or where the one that runs makes room. No other job ends it."""
+        with self._changed:
+            if self._closed:
+                return
+            self._aside.append(job)
+            self._wake()
+
+    def make_room(self) -> None:
+        """Run what was put aside; for jobs to call between two pieces of their work."""
+        while True:
+            with self._changed:
+                job = self._aside.popleft() if self._aside else None
+            if job is None:
+                return
+            job(self._check_closed)
 
     def when_idle(self, job: Job) -> None:
         """Run `job` once nothing was submitted for `REST` seconds; nobody waits for it, and any other job ends it."""
@@ -72,7 +88,18 @@ class Worker:
         with self._changed:
             self._closed = True
             self._waiting = None
+            self._aside.clear()
             self._changed.notify_all()
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
+
+    def _check_closed(self) -> None:
+        if self._closed:
+            raise Cancelled("Ended on request.")
 
     def _check(self) -> None:
         if self._closed or self._cancelled or self._waiting is not None:
@@ -81,14 +108,18 @@ class Worker:
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not self._closed and self._waiting is None:
+                while not self._closed and self._waiting is None and not self._aside:
                     if not self._changed.wait(None if self._later is None else REST):
                         break
                 if self._closed:
                     return
                 wanted = self._waiting is not None
-                job, self._waiting, self._later = self._waiting or self._later, None, None
+                if wanted or not self._aside:
+                    job, self._waiting, self._later = self._waiting or self._later, None, None
+                else:
+                    job = None
                 self._running, self._cancelled = wanted, False
+            self.make_room()
             try:
                 if job is not None:
                     job(self._check)

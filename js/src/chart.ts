@@ -1,11 +1,12 @@
 // A chart of one noise level (a lane) or of several (an overlay) over the span on screen.
 
 import uPlot from "uplot";
-import { points } from "./decimate";
+import { type Step, steps } from "./decimate";
 import { axisLabel } from "./display";
 import { colour, element } from "./dom";
 import { clock, level as levelText } from "./format";
 import type { Session } from "./session";
+import { drawTrace } from "./trace";
 
 /** Width of the space left of all plots, in CSS pixels; style.css has the same number. */
 export const GUTTER = 56;
@@ -15,8 +16,6 @@ const LANE = 104;
 const OVERLAY = 232;
 const AXIS = 26;
 const LABEL = 14;
-/** Columns a level has: settled, pending, high, low, flagged. */
-const COLUMNS = 5;
 /** Told apart by more than colour, where levels share a chart. */
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [12, 4], [4, 2]];
 /** Seconds between two marks of the time axis. */
@@ -30,15 +29,18 @@ export interface Trace {
 
 export class Chart {
   readonly root: HTMLElement;
+  /** Draws the axes; the traces are drawn by `trace.ts`. */
   private readonly chart: uPlot;
   private width = 0;
+  /** What is drawn of every trace. */
+  steps: Step[][] = [];
   /** Keeps its style from draw to draw: asking the page for colours is slow. */
   private colours = new Map<string, string>();
 
   /** @param last whether it shows the time axis */
   constructor(
     private readonly session: Session,
-    private readonly traces: Trace[],
+    readonly traces: Trace[],
     private readonly last: boolean,
     host: HTMLElement,
   ) {
@@ -49,11 +51,7 @@ export class Chart {
     });
     const names = element("span", { class: "aic-lane-name" });
     for (const { level, index } of traces) {
-      const name = element(
-        "span",
-        { class: alone ? "" : "aic-key" },
-        alone ? `noise level ${levelText(level)}` : levelText(level),
-      );
+      const name = element("span", { class: alone ? "" : "aic-key" }, this.name({ level, index }));
       name.style.setProperty("--aic-ink", `var(--aic-trace-${index % 6})`);
       names.append(name);
     }
@@ -91,37 +89,42 @@ export class Chart {
             grid,
             ticks: grid,
             space: 24,
-            label: () => axisLabel(session.display),
+            label: () => this.unit,
             labelSize: LABEL,
             labelFont: "10px system-ui, sans-serif",
             labelGap: 0,
           } as uPlot.Axis,
         ],
-        series: [{}, ...traces.flatMap((trace) => this.series(trace, alone))],
-        bands: traces.map(({ index }, row) => ({
-          series: [row * COLUMNS + 3, row * COLUMNS + 4],
-          fill: () => `color-mix(in srgb, ${this.ink(index)} 22%, transparent)`,
-        })),
-        hooks: { drawAxes: [() => this.drawLines()] },
+        series: [{}, { paths: () => null, points: { show: false } }],
+        hooks: { drawAxes: [() => this.drawLines(), () => this.drawTraces()] },
       },
-      this.empty(),
+      [[], []],
       this.root,
     );
   }
 
-  private series({ index }: Trace, alone: boolean): uPlot.Series[] {
-    const stroke = () => this.ink(index);
-    const dash = alone ? [] : DASHES[index % DASHES.length];
-    return [
-      { stroke, width: 1.5, dash, points: { show: false } },
-      { stroke, width: 1, alpha: 0.4, dash, points: { show: false } },
-      { stroke: "transparent", points: { show: false } },
-      { stroke: "transparent", points: { show: false } },
-      { stroke: () => this.colour("--aic-error"), width: 3, points: { show: false } },
-    ];
+  /** What is drawn and where, for a picture of it. */
+  get plot(): uPlot {
+    return this.chart;
   }
 
-  private ink(index: number): string {
+  get unit(): string {
+    return axisLabel(this.session.display);
+  }
+
+  get warning(): string {
+    return this.colour("--aic-error");
+  }
+
+  name({ level }: Trace): string {
+    return this.traces.length === 1 ? `noise level ${levelText(level)}` : levelText(level);
+  }
+
+  dash({ index }: Trace): number[] {
+    return this.traces.length === 1 ? [] : DASHES[index % DASHES.length];
+  }
+
+  ink(index: number): string {
     return this.colour(`--aic-trace-${index % 6}`);
   }
 
@@ -137,10 +140,6 @@ export class Chart {
     return (this.traces.length === 1 ? LANE : OVERLAY) + (this.last ? AXIS : 0);
   }
 
-  private empty(): uPlot.AlignedData {
-    return Array.from({ length: 1 + COLUMNS * this.traces.length }, () => []) as unknown as uPlot.AlignedData;
-  }
-
   draw(): void {
     const width = this.root.clientWidth;
     if (width === 0) return;
@@ -148,19 +147,38 @@ export class Chart {
     this.width = width;
     const { start, end } = this.session.timeline;
     const pixels = Math.max(width - GUTTER - MARGIN, 1);
-    const data: unknown[] = [];
-    for (const { level } of this.traces) {
+    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    this.steps = this.traces.map(({ level }) => {
       const curve = this.session.shown.get(level, this.session.display);
-      if (!curve) continue;
-      // All curves have the same frames, so their points have the same x.
-      const { x, settled, pending, high, low, flagged } = points(curve, start, end, pixels);
-      if (!data.length) data.push(x);
-      data.push(settled, pending, high, low, flagged);
-    }
-    const complete = data.length === 1 + COLUMNS * this.traces.length;
+      const found = curve ? steps(curve, start, end, pixels) : [];
+      for (const step of found) {
+        low = Math.min(low, Number.isNaN(step.bandLow) ? step.low : step.bandLow);
+        high = Math.max(high, Number.isNaN(step.bandHigh) ? step.high : step.bandHigh);
+      }
+      return found;
+    });
     this.chart.batch(() => {
-      this.chart.setData(complete ? (data as uPlot.AlignedData) : this.empty(), false);
+      this.chart.setData(
+        low <= high
+          ? ([
+              [start, end],
+              [low, high],
+            ] as uPlot.AlignedData)
+          : [[], []],
+        false,
+      );
       this.chart.setScale("x", { min: start, max: end });
+    });
+  }
+
+  private drawTraces(): void {
+    const { ctx, bbox, scales } = this.chart;
+    const { min: start, max: end } = scales.x;
+    const { min: low, max: high } = scales.y;
+    if (start === undefined || end === undefined || low === undefined || high === undefined) return;
+    const frame = { ...bbox, start, end, low, high, ratio: devicePixelRatio };
+    this.traces.forEach((trace, row) => {
+      drawTrace(ctx, this.steps[row] ?? [], frame, this.ink(trace.index), this.warning, this.dash(trace));
     });
   }
 

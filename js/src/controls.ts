@@ -28,8 +28,28 @@ export function header(session: Session): Part {
     session.send({ type: "cancel" }),
   );
   const again = button("compute", "Compute", "Compute again", () => session.send({ type: "compute" }));
-  const root = element("div", { class: "aic-header" }, name, about, status, bar, cancel, again);
+  const listen = button("solo", icon("volume"), "Listen to this one (A: to the next)", () =>
+    session.listen(),
+  );
+  const settings = button("settings", icon("settings"), "Noise levels, steps and probes", () =>
+    session.switch("settings"),
+  );
+  const root = element(
+    "div",
+    { class: "aic-header" },
+    listen,
+    name,
+    about,
+    status,
+    bar,
+    cancel,
+    again,
+    settings,
+  );
   const update = () => {
+    listen.hidden = settings.hidden = !session.grouped;
+    listen.setAttribute("aria-pressed", String(session.voice === session));
+    settings.setAttribute("aria-pressed", String(session.panels.settings));
     const [duration, state] = [model.get("duration"), model.get("status")];
     name.textContent = model.get("name");
     name.title = model.get("name");
@@ -37,6 +57,8 @@ export function header(session: Session): Part {
       duration ? clock(duration, 0) : "",
       model.get("model_name"),
       model.get("device_name"),
+      // What two that are compared may differ in.
+      session.grouped ? `${model.get("preset")}, ${model.get("n_steps")} steps` : "",
     ]
       .filter(Boolean)
       .join(" · ");

@@ -1,68 +1,53 @@
-// From one value a frame to points a chart can draw: steps over the frames' spans, at most two a pixel.
+// From one value a frame to steps that can be drawn: at most one a pixel, whatever the zoom.
 
 import { BELOW_FLOOR, type Curve, FINAL, stage } from "./curves";
 import { clamp, FRAME_PERIOD, frameAt } from "./frames";
 
-type Column = (number | null)[];
-
-/** Columns of equal length; null is a gap. `settled` and `pending` never hold the same frame. */
-export interface Points {
-  x: number[];
-  settled: Column;
-  pending: Column;
-  high: Column;
-  low: Column;
-  flagged: Column;
+/** A frame, or several that fall into one pixel, with their extremes; gaps are left out. */
+export interface Step {
+  /** Its span in seconds. */
+  from: number;
+  to: number;
+  low: number;
+  high: number;
+  /** Extremes with their standard errors; NaN where these are not known. */
+  bandLow: number;
+  bandHigh: number;
+  settled: boolean;
+  flagged: boolean;
 }
 
 /**
  * The part of `curve` between the seconds `start` and `end`.
  *
- * While frames are wider than half a pixel, each gives two points, where it begins and where it ends. Where
- * there are more, all that fall into one pixel give two, the lowest and the highest, so that no peak is lost.
+ * While frames are wider than a pixel, each is a step. Where there are more, all that fall into one pixel make one,
+ * from the lowest to the highest value, so that no peak is lost.
  */
-export function points(curve: Curve, start: number, end: number, pixels: number): Points {
-  const out: Points = { x: [], settled: [], pending: [], high: [], low: [], flagged: [] };
-  const first = clamp(frameAt(start), 0, curve.ic.length);
-  const stop = clamp(frameAt(end) + 1, 0, curve.ic.length);
-  const perPixel = (stop - first) / Math.max(pixels, 1);
-  if (perPixel <= 2) {
-    for (let k = first; k < stop; k++) {
-      put(out, k * FRAME_PERIOD, curve, k);
-      put(out, (k + 1) * FRAME_PERIOD, curve, k);
-    }
-    return out;
-  }
-  const size = Math.ceil(perPixel);
+export function steps(curve: Curve, start: number, end: number, pixels: number): Step[] {
+  const out: Step[] = [];
+  const { ic, stderr, states } = curve;
+  const first = clamp(frameAt(start), 0, ic.length);
+  const stop = clamp(frameAt(end) + 1, 0, ic.length);
+  const size = Math.max(Math.ceil((end - start) / FRAME_PERIOD / Math.max(pixels, 1)), 1);
   // Groups are aligned to the file, not to the view, so that the curve does not flicker while it is moved.
-  for (let group = Math.floor(first / size); group * size < stop; group++) {
-    const from = Math.max(group * size, 0);
-    const [low, high] = extremes(curve.ic, from, Math.min(from + size, curve.ic.length));
-    put(out, from * FRAME_PERIOD, curve, Math.min(low, high));
-    put(out, (from + size / 2) * FRAME_PERIOD, curve, Math.max(low, high));
+  for (let from = Math.floor(first / size) * size; from < stop; from += size) {
+    const to = Math.min(from + size, ic.length);
+    let [low, high] = [from, from];
+    for (let k = from + 1; k < to; k++) {
+      if (ic[k] < ic[low] || Number.isNaN(ic[low])) low = k;
+      if (ic[k] > ic[high] || Number.isNaN(ic[high])) high = k;
+    }
+    if (Number.isNaN(ic[low])) continue;
+    out.push({
+      from: from * FRAME_PERIOD,
+      to: to * FRAME_PERIOD,
+      low: ic[low],
+      high: ic[high],
+      bandLow: ic[low] - stderr[low],
+      bandHigh: ic[high] + stderr[high],
+      settled: stage(states[low]) === FINAL && stage(states[high]) === FINAL,
+      flagged: (states[low] & BELOW_FLOOR) !== 0,
+    });
   }
   return out;
-}
-
-/** Frames with the lowest and the highest value; the first frame where all are gaps. */
-function extremes(values: Float32Array, from: number, stop: number): [number, number] {
-  let low = from;
-  let high = from;
-  for (let k = from; k < stop; k++) {
-    if (values[k] < values[low] || Number.isNaN(values[low])) low = k;
-    if (values[k] > values[high] || Number.isNaN(values[high])) high = k;
-  }
-  return [low, high];
-}
-
-function put(out: Points, x: number, { ic, stderr, states }: Curve, k: number): void {
-  const value = Number.isNaN(ic[k]) ? null : ic[k];
-  const error = Number.isNaN(stderr[k]) ? null : stderr[k];
-  const settled = stage(states[k]) === FINAL;
-  out.x.push(x);
-  out.settled.push(settled ? value : null);
-  out.pending.push(settled ? null : value);
-  out.high.push(value === null || error === null ? null : value + error);
-  out.low.push(value === null || error === null ? null : value - error);
-  out.flagged.push(states[k] & BELOW_FLOOR ? value : null);
 }

@@ -2,6 +2,9 @@
 
 type Attributes = Record<string, string | number | boolean>;
 
+/** What takes keys. JupyterLab and Notebook ask each of them by itself whether they may take a key for a shortcut. */
+const KEYED = new Set(["button", "input", "select"]);
+
 export function element<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},
@@ -12,6 +15,7 @@ export function element<K extends keyof HTMLElementTagNameMap>(
     if (value === true) made.setAttribute(name, "");
     else if (value !== false) made.setAttribute(name, String(value));
   }
+  if (KEYED.has(tag)) made.dataset.lmSuppressShortcuts = "true";
   made.append(...children);
   return made;
 }
@@ -38,6 +42,8 @@ const ICONS = {
   loop: "M11 1.5L14.5 4 11 6.5V5H5a2 2 0 0 0-2 2v1.5H1.5V7A3.5 3.5 0 0 1 5 3.500h6zM5 14.500L1.500 12 5 9.500V11h6a2 2 0 0 0 2-2V7.500h1.500V9a3.500 3.500 0 0 1-3.500 3.500H5z",
   volume:
     "M2 6h2.500L8 2.800v10.400L4.500 10H2zM10 5.200a3.500 3.500 0 0 1 0 5.600zM10 2.500a6 6 0 0 1 0 11v-1.400a4.700 4.700 0 0 0 0-8.200z",
+  settings:
+    "M1.500 4h6.500a2 2 0 0 1 4 0h2.500v1.200H12a2 2 0 0 1-4 0H1.500zM1.500 10.800H4a2 2 0 0 1 4 0h6.500V12H8a2 2 0 0 1-4 0H1.500z",
   closer: "M7.250 3h1.500v4.250H13v1.500H8.750V13h-1.500V8.750H3v-1.500h4.250z",
   wider: "M3 7.250h10v1.500H3z",
   selection: "M2 3h1.500v10H2zM12.500 3H14v10h-1.500zM5 7.250h6v1.500H5z",
@@ -71,4 +77,28 @@ export function fitCanvas(canvas: HTMLCanvasElement): [number, number] {
 /** A colour of the theme, by the name of its CSS variable. */
 export function colour(within: Element, name: string): string {
   return getComputedStyle(within).getPropertyValue(name).trim() || "currentColor";
+}
+
+/** Lets the browser save a file. */
+export function saveAs(name: string, content: Blob): void {
+  const link = element("a", { href: URL.createObjectURL(content), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** Puts `text` where the next paste takes it from; whether that was allowed. */
+export async function copy(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Pages without https have no clipboard, and frames may not use it: the old way needs a field.
+    const field = element("textarea", { style: "position: fixed; opacity: 0" });
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    const copied = document.execCommand("copy");
+    field.remove();
+    return copied;
+  }
 }

@@ -31,13 +31,11 @@ export function readout(session: Session): { root: HTMLElement; show: (seconds: 
 }
 
 /** The selection in numbers, and what can be taken away. */
-export function footer(session: Session, savePicture: () => void): Part {
+export function footer(session: Session, saving: Part): Part {
   const { model, curves, panels } = session;
   const chosen = element("p", { class: "aic-selected", "data-testid": "selected" });
-  const csv = button("csv", "CSV", "Save the result as CSV", () => session.send({ type: "table" }));
-  const png = button("png", "PNG", "Save what is seen as a picture", savePicture);
   const help = button("help", "?", "Keys (?)", () => session.switch("help"));
-  const root = element("div", { class: "aic-footer" }, chosen, csv, png, help);
+  const root = element("div", { class: "aic-footer" }, chosen, saving.root, help);
   const update = () => {
     const span = model.get("selection");
     const parts = (span ? model.get("visible_levels") : []).flatMap((level) => {
@@ -48,8 +46,8 @@ export function footer(session: Session, savePicture: () => void): Part {
     chosen.textContent = span
       ? `${clock(span[0])}–${clock(span[1])}   ${parts.join("   ")}${parts.length ? "   nats" : ""}`
       : "Drag over the plots to select";
-    csv.disabled = model.get("status") !== "done" || session.alone;
-    png.disabled = session.waveform === null;
+    saving.update();
+    help.hidden = model.get("compact");
     help.setAttribute("aria-pressed", String(panels.help));
   };
   return { root, update };

@@ -23,3 +23,8 @@ export function nats(value: number, stderr: number): string {
     ? value.toFixed(1)
     : `${value.toFixed(1)} ± ${stderr.toFixed(1)}`;
 }
+
+/** The name of a recording with a moment or a span of it, as a media fragment: "song.wav#t=12.34,15.00". */
+export function link(name: string, times: readonly number[]): string {
+  return `${encodeURI(name).replace(/#/g, "%23")}#t=${times.map((time) => time.toFixed(2)).join(",")}`;
+}

@@ -19,7 +19,7 @@ export function listenToPointer(
   session: Session,
   { toSeconds, width, hover }: Plot,
 ): void {
-  const { model, timeline, player } = session;
+  const { model, timeline } = session;
   const fingers = new Map<number, PointerEvent>();
   let pressed: { at: number; x: number; selecting: boolean } | null = null;
 
@@ -54,7 +54,7 @@ export function listenToPointer(
     fingers.delete(event.pointerId);
     if (event.type === "pointerup") {
       if (pressed?.selecting) model.save_changes();
-      else if (pressed) player.seek(pressed.at);
+      else if (pressed) session.seek(pressed.at);
     }
     pressed = null;
     if (event.pointerType === "touch") hover(null);

@@ -14,29 +14,34 @@ const HELP: [string, string][] = [
   ["+ −", "zoom in, out"],
   ["Z 0", "zoom to the selection, show everything"],
   ["F", "follow the playhead"],
+  ["H", "hear the recording, or what noise leaves of it"],
+  ["A", "listen to the next one compared"],
   ["S P", "spectrogram, peaks"],
   ["Esc", "close this, drop the selection"],
   ["Click, drag", "go there, select"],
   ["Ctrl or ⌘ + wheel", "zoom at the pointer; two fingers on a touch screen"],
   ["Shift + wheel", "move along"],
+  ["Right click", "save or copy"],
 ];
 
 /** Calls what a key stands for; `onKey` after each. */
 export function listenToKeys(root: HTMLElement, session: Session, onKey: () => void): void {
-  const { model, player, timeline, panels } = session;
+  const { model, timeline, panels } = session;
   const step = (event: KeyboardEvent) => (event.shiftKey ? FRAME_PERIOD : 1);
   const keys: Record<string, (event: KeyboardEvent) => void> = {
     " ": () => session.toggle(),
-    arrowleft: (event) => player.seek(player.position - step(event)),
-    arrowright: (event) => player.seek(player.position + step(event)),
-    home: () => player.seek(0),
-    end: () => player.seek(timeline.duration),
+    arrowleft: (event) => session.seek(session.position - step(event)),
+    arrowright: (event) => session.seek(session.position + step(event)),
+    home: () => session.seek(0),
+    end: () => session.seek(timeline.duration),
     l: () => session.set("loop", !model.get("loop")),
     "+": () => zoom(session, ZOOM),
     "=": () => zoom(session, ZOOM),
     "-": () => zoom(session, 1 / ZOOM),
     z: () => zoomToSelection(session),
     "0": () => zoomOut(session),
+    a: () => session.listenToNext(),
+    h: () => session.switchSound(),
     f: () => session.set("follow", !model.get("follow")),
     s: () => session.switch("spectrogram"),
     p: () => session.switch("peaks"),

@@ -2,11 +2,11 @@
 
 export type Request =
   | { type: "ready" }
-  | { type: "audio"; first: number; count: number }
+  | { type: "audio"; noise_level: number | null; first: number; count: number }
   | { type: "waveform"; level: number; first: number; count: number }
   | { type: "spectrogram"; level: number; first: number; count: number }
   | { type: "peaks"; noise_level: number; count: number }
-  | { type: "table" }
+  | { type: "table"; format: "csv" | "parquet" }
   | { type: "cancel" }
   | { type: "compute" };
 
@@ -21,7 +21,7 @@ export type Answer =
       no_knowledge: number[];
     }
   | { type: "curves"; revision: number; levels: number[]; first: number; count: number }
-  | { type: "audio"; first: number; count: number }
+  | { type: "audio"; noise_level: number | null; first: number; count: number }
   | { type: "waveform"; level: number; first: number; count: number }
   | { type: "spectrogram"; level: number; first: number; count: number; mels: number }
   | { type: "peaks"; noise_level: number; times: number[]; values: number[] }
@@ -44,7 +44,12 @@ export interface Traits {
   unit: Unit;
   smoothing: number;
   follow: boolean;
+  group: string;
+  compact: boolean;
+  solo: boolean;
   current_time: number;
+  /** null is the recording, a number what is left of it at that noise level. */
+  heard_level: number | null;
   playing: boolean;
   loop: boolean;
   speed: number;
@@ -60,9 +65,12 @@ export interface Traits {
   bin_samples: number[];
   model_name: string;
   device_name: string;
+  decodes: boolean;
   solver: string;
   divergence: string;
   saved: Saved | Record<string, never>;
+  /** Only in a page that `export_html` wrote. */
+  page?: { sound: boolean };
 }
 
 /** A small copy of the traces, as snapshot.py makes it; `group` frames share two values where there were too many. */

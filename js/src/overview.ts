@@ -33,18 +33,17 @@ export function overview(session: Session): { root: HTMLElement; update: () => v
     if (event.buttons & 1) centre(event);
   });
 
+  let drawn = "";
   const update = () => {
-    root.hidden = session.waveform === null;
     if (!session.waveform || canvas.clientWidth === 0) return;
-    const [width] = fitCanvas(canvas);
-    const context = canvas.getContext("2d");
-    if (context)
-      drawColumns(
-        context,
-        session.waveform.columns(0, timeline.duration, width),
-        session.waveform.peak,
-        colour(canvas, "--aic-wave"),
-      );
+    const [width, height] = fitCanvas(canvas);
+    const [context, ink] = [canvas.getContext("2d"), colour(canvas, "--aic-wave")];
+    const { waveform } = session;
+    const look = `${timeline.duration} ${width} ${height} ${ink} ${waveform.version}`;
+    if (context && look !== drawn) {
+      drawn = look;
+      drawColumns(context, waveform.columns(0, timeline.duration, width), waveform.peak, ink);
+    }
     shown.style.left = `${(timeline.start / timeline.duration) * 100}%`;
     shown.style.width = `${(timeline.span / timeline.duration) * 100}%`;
   };

@@ -1,17 +1,17 @@
-// What is seen of the plots, as a PNG to save.
+// What is seen of the plots, as a PNG.
 
 import { colour } from "./dom";
 
-/** Saves every canvas inside `stack`, where it is, on the theme's ground. */
-export function savePicture(stack: HTMLElement, name: string): void {
+/** Every canvas inside `stack`, where it is, on the theme's ground. */
+export function png(stack: HTMLElement): Promise<Blob | null> {
   const ratio = window.devicePixelRatio || 1;
   const box = stack.getBoundingClientRect();
   const picture = document.createElement("canvas");
   picture.width = Math.round(box.width * ratio);
   picture.height = Math.round(box.height * ratio);
   const context = picture.getContext("2d");
-  if (!context) return;
-  context.fillStyle = getComputedStyle(stack.closest(".audioic") ?? stack).backgroundColor;
+  if (!context) return Promise.resolve(null);
+  context.fillStyle = ground(stack);
   context.fillRect(0, 0, picture.width, picture.height);
   for (const canvas of stack.querySelectorAll("canvas")) {
     const at = canvas.getBoundingClientRect();
@@ -31,8 +31,10 @@ export function savePicture(stack: HTMLElement, name: string): void {
     const at = label.getBoundingClientRect();
     context.fillText(label.innerText, (at.right - box.x - 4) * ratio, (at.bottom - box.y - 4) * ratio);
   }
-  const link = document.createElement("a");
-  link.download = name;
-  link.href = picture.toDataURL("image/png");
-  link.click();
+  return new Promise((resolve) => picture.toBlob(resolve));
+}
+
+/** Colour of the paper. */
+export function ground(stack: HTMLElement): string {
+  return getComputedStyle(stack.closest(".audioic") ?? stack).backgroundColor;
 }

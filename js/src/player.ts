@@ -1,21 +1,18 @@
 // Plays the samples that the model saw, fetched from the kernel chunk by chunk, by the audio clock.
 
+import { CHUNK, Chunks, type Heard } from "./chunks";
 import { clamp, SAMPLE_RATE } from "./frames";
 
-/** Samples in a chunk: five seconds. */
-export const CHUNK = 5 * SAMPLE_RATE;
-/** Chunks kept, so that going back needs no kernel: two minutes, 21 MB. */
-const KEPT = 24;
 /** Seconds of the recording fetched ahead of what sounds. */
 const AHEAD = 8;
 /** Seconds of the clock scheduled ahead: more than a page in the background sleeps between two timers. */
 const HORIZON = 2.5;
 /** Seconds between the call and the first sample, so that it is not cut. */
 const LEAD = 0.03;
-/** Milliseconds after which an unanswered question is asked again. */
-const PATIENCE = 10_000;
 /** Milliseconds a browser is given to allow sound. */
 const PERMISSION = 1_000;
+/** Seconds of another sound that must be there before it takes over. */
+const RESERVE = 1;
 /** Samples a loop has at least. */
 const SHORTEST_LOOP = 2_205;
 const CLICK_SECONDS = 0.012;
@@ -40,8 +37,9 @@ export class Player {
   private clicks: number[] = [];
   private context: AudioContext | null = null;
   private output: GainNode | null = null;
-  private chunks = new Map<number, AudioBuffer>();
-  private asked = new Map<number, number>();
+  private readonly chunks: Chunks;
+  private heard: Heard = null;
+  private wanted: Heard = null;
   private sources = new Set<AudioBufferSourceNode>();
   private pieces: Piece[] = [];
   /** Sample that is next to be scheduled; where it stands while nothing sounds. */
@@ -54,11 +52,13 @@ export class Player {
    * @param refused called when the browser does not let sound begin
    */
   constructor(
-    private readonly ask: (first: number, count: number) => void,
+    ask: (heard: Heard, first: number, count: number) => void,
     private readonly changed: () => void,
     private readonly refused: () => void = () => {},
     private duration = 0,
-  ) {}
+  ) {
+    this.chunks = new Chunks(ask);
+  }
 
   open(duration: number): void {
     this.duration = duration;
@@ -107,6 +107,7 @@ export class Player {
 
   seek(seconds: number): void {
     const sounding = this.state !== "stopped";
+    this.heard = this.wanted;
     this.halt(clamp(seconds, 0, this.duration));
     if (sounding) {
       this.state = "buffering";
@@ -127,24 +128,41 @@ export class Player {
     if (this.state !== "stopped") this.seek(at);
   }
 
+  /** Goes over to another sound at the playhead, as soon as that is there. */
+  hear(wanted: Heard): void {
+    if (wanted === this.wanted) return;
+    this.chunks.forget(this.wanted);
+    this.wanted = wanted;
+    if (this.state === "playing") this.turn();
+    else this.seek(this.position);
+  }
+
+  /** Whether another sound than the one that is heard is on its way. */
+  get turning(): boolean {
+    return this.wanted !== this.heard;
+  }
+
+  private turn(): void {
+    if (!this.turning) return;
+    const first = Math.floor((this.position * SAMPLE_RATE) / CHUNK);
+    const soon = Math.min(this.position * SAMPLE_RATE + RESERVE * SAMPLE_RATE * this.speed, this.samples - 1);
+    let ready = true;
+    for (let index = first; index <= Math.floor(soon / CHUNK); index++) {
+      ready &&= this.chunks.get(this.wanted, index) !== undefined;
+      this.chunks.want(this.wanted, index);
+    }
+    if (ready) this.seek(this.position);
+  }
+
   setVolume(volume: number): void {
     this.volume = volume;
     if (this.output) this.output.gain.value = volume;
   }
 
   /** An answer of the kernel: samples from `first` on. */
-  take(first: number, samples: Int16Array): void {
-    const index = first / CHUNK;
-    this.asked.delete(index);
-    if (!samples.length || !this.context) return;
-    const buffer = this.context.createBuffer(1, samples.length, SAMPLE_RATE);
-    buffer.getChannelData(0).set(Float32Array.from(samples, (sample) => sample / 32_768));
-    this.chunks.delete(index);
-    this.chunks.set(index, buffer);
-    for (const old of this.chunks.keys()) {
-      if (this.chunks.size <= KEPT) break;
-      this.chunks.delete(old);
-    }
+  take(heard: Heard, first: number, samples: Int16Array): void {
+    if (!this.context) return;
+    this.chunks.put(heard, first, samples, this.context);
     this.pump();
   }
 
@@ -206,6 +224,10 @@ export class Player {
       this.state = "buffering";
       this.changed();
     }
+    if (this.state === "playing" && this.turning) {
+      this.turn();
+      if (!this.turning) return;
+    }
     this.fetch();
     for (;;) {
       const bounds = this.bounds;
@@ -214,7 +236,7 @@ export class Player {
       const when = this.pieces.at(-1)?.until ?? clock + LEAD;
       if (this.next >= stop || when > clock + HORIZON) break;
       const index = Math.floor(this.next / CHUNK);
-      const buffer = this.chunks.get(index);
+      const buffer = this.chunks.get(this.heard, index);
       if (!buffer) break;
       const to = Math.min((index + 1) * CHUNK, stop);
       const piece = { from: this.next, to, when, until: when + (to - this.next) / SAMPLE_RATE / this.speed };
@@ -233,22 +255,15 @@ export class Player {
     const bounds = this.bounds;
     const until = this.next + AHEAD * SAMPLE_RATE;
     const stop = Math.min(until, bounds && this.next <= bounds[1] ? bounds[1] : this.samples);
-    for (let index = Math.floor(this.next / CHUNK); index * CHUNK < stop; index++) this.want(index);
+    for (let index = Math.floor(this.next / CHUNK); index * CHUNK < stop; index++)
+      this.chunks.want(this.heard, index);
     if (bounds && until > bounds[1])
       for (
         let index = Math.floor(bounds[0] / CHUNK);
         index * CHUNK < Math.min(bounds[1], bounds[0] + CHUNK);
         index++
       )
-        this.want(index);
-  }
-
-  private want(index: number): void {
-    const asked = this.asked.get(index);
-    if (this.chunks.has(index) || (asked !== undefined && Date.now() - asked < PATIENCE)) return;
-    this.asked.set(index, Date.now());
-    // One sample more than is played: between the last and the next there is something at other speeds than 1.
-    this.ask(index * CHUNK, CHUNK + 1);
+        this.chunks.want(this.heard, index);
   }
 
   private schedule({ from, to, when, until }: Piece, buffer: AudioBuffer, start: number): void {

@@ -3,7 +3,9 @@
 import type { AnyModel } from "@anywidget/types";
 import { Curves } from "./curves";
 import { type Display, Shown } from "./display";
+import { saveAs } from "./dom";
 import { FRAME_PERIOD } from "./frames";
+import { align, LINKED, member, membersWith, same } from "./group";
 import { type Answer, float64, int16, type Request, type Saved, type Traits } from "./messages";
 import { Player } from "./player";
 import { Spectrogram } from "./spectrogram";
@@ -16,6 +18,8 @@ const REPORT = 0.25;
 const REST = 200;
 /** Milliseconds a kernel is given to answer before the page says that none does. */
 const PATIENCE = 5_000;
+/** Reports of a moving playhead whose echo may still come. */
+const ECHOES = 20;
 /** Peaks listed. */
 const PEAKS = 10;
 /** Seconds heard before a peak, so that it comes as it came. */
@@ -45,15 +49,22 @@ export class Session {
   peaks: Peak[] = [];
   peakLevel = Number.NaN;
   /** What is switched on in this page only. */
-  readonly panels = { spectrogram: false, peaks: false, clicks: false, help: false };
+  readonly panels = { spectrogram: false, peaks: false, clicks: false, help: false, settings: false };
+  /** Second under the pointer, in any view of the group. */
+  hovered: number | null = null;
   /** What to tell the user until the next change, as a sentence. */
   hint = "";
   /** No kernel has answered: there is no sound and nothing to compute with. */
   alone = false;
   private listeners = new Set<() => void>();
+  private followers = new Set<() => void>();
   private reported = 0;
+  /** What was said of the playhead while it moved: an echo of it is nobody's wish. */
+  private said: number[] = [];
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
+  private saveTimer: ReturnType<typeof setTimeout> | undefined;
   private peaksOf = "";
+  private heardLast: number | null = null;
   private answered = () => {};
 
   constructor(
@@ -61,7 +72,7 @@ export class Session {
     signal: AbortSignal,
   ) {
     this.player = new Player(
-      (first, count) => this.send({ type: "audio", first, count }),
+      (noise_level, first, count) => this.send({ type: "audio", noise_level, first, count }),
       () => this.sounded(),
       () => {
         this.hint = "The browser lets sound begin only after a click on the page: press play.";
@@ -74,19 +85,30 @@ export class Session {
       ["change:current_time", () => this.onTime()],
       ["change:playing", () => this.onPlaying()],
       ["change:view", () => this.onView()],
+      ["change:solo", () => this.onSolo()],
+      ["change:group", () => this.onGroup()],
+      ...LINKED.map((name): [string, () => void] => [`change:${name}`, () => this.share(name)]),
       ["change", () => this.onTrait()],
     ];
     for (const [name, react] of on) model.on(name as "msg:custom", react as never);
     signal.addEventListener("abort", () => {
       for (const [name, react] of on) model.off(name, react as never);
       clearTimeout(this.viewTimer);
+      clearTimeout(this.saveTimer);
       this.player.close();
     });
+    member(this, signal);
+    this.onGroup();
     const saved = model.get("saved");
     if ("values" in saved) this.curves.load(saved as Saved);
     this.open();
     this.onTrait();
     this.send({ type: "ready" });
+    const page = model.get("page");
+    if (page) {
+      this.alone = true;
+      return;
+    }
     const silence = setTimeout(() => {
       this.alone = true;
       this.hint =
@@ -115,6 +137,51 @@ export class Session {
     for (const listener of this.listeners) listener();
   }
 
+  /** Calls `listener` whenever the pointer is elsewhere; returns how to stop that. */
+  onHover(listener: () => void): () => void {
+    this.followers.add(listener);
+    return () => this.followers.delete(listener);
+  }
+
+  hover(seconds: number | null): void {
+    for (const each of this.together) {
+      each.hovered = seconds;
+      for (const listener of each.followers) listener();
+    }
+  }
+
+  get grouped(): boolean {
+    return this.model.get("group") !== "";
+  }
+
+  /** This and all others of its group. */
+  get together(): Session[] {
+    return membersWith(this);
+  }
+
+  private get others(): Session[] {
+    return this.together.filter((each) => each !== this);
+  }
+
+  /** The one of the group that sounds. */
+  get voice(): Session {
+    return this.together.find((each) => each.model.get("solo")) ?? this;
+  }
+
+  /** Where the playhead is, in seconds. */
+  get position(): number {
+    return this.voice.player.position;
+  }
+
+  /** Whether there is somebody who sends sound. */
+  get playable(): boolean {
+    return this.waveform !== null && (!this.alone || this.model.get("page")?.sound === true);
+  }
+
+  get sounding(): boolean {
+    return this.voice.player.state !== "stopped";
+  }
+
   send(request: Request): void {
     this.model.send(request);
   }
@@ -126,7 +193,10 @@ export class Session {
 
   /** The span on screen has moved: draw it, and have it computed first. */
   moved(): void {
-    this.changed();
+    for (const each of this.together) {
+      each.timeline.show(this.timeline.start, this.timeline.end);
+      each.changed();
+    }
     clearTimeout(this.viewTimer);
     this.viewTimer = setTimeout(() => {
       const { start, end, whole } = this.timeline;
@@ -135,14 +205,34 @@ export class Session {
   }
 
   toggle(): void {
+    const { player } = this.voice;
     this.hint = "";
-    if (this.player.state === "stopped") void this.player.play();
-    else this.player.pause();
+    if (player.state === "stopped") void player.play();
+    else player.pause();
+  }
+
+  /** Goes there, in the recording that sounds; where that has ended, this one takes over. */
+  seek(seconds: number): void {
+    const [own, sounding] = [this, this.voice].map((each) => each.model.get("duration"));
+    if (seconds > sounding && own > sounding) this.listen();
+    this.voice.player.seek(seconds);
+  }
+
+  /** Lets this one sound in place of another of its group. */
+  listen(): void {
+    this.set("solo", true);
+  }
+
+  /** Lets the next one of the group sound. */
+  listenToNext(): void {
+    const { together, voice } = this;
+    together[(together.indexOf(voice) + 1) % together.length].listen();
   }
 
   /** Plays a surprising moment, and what led up to it. */
   playPeak({ start }: Peak): void {
     this.hint = "";
+    this.listen();
     this.player.seek(start - RUN_UP);
     if (!this.timeline.shows(start)) {
       this.timeline.centre(start);
@@ -151,21 +241,39 @@ export class Session {
     void this.player.play();
   }
 
-  /** Switches something on or off in this page. */
+  /** Hears the recording, or what is left of it at the level heard last: the lowest one shown to begin with. */
+  switchSound(): void {
+    const now = this.model.get("heard_level");
+    if (now !== null) this.heardLast = now;
+    const levels = this.model.get("visible_levels");
+    const level = this.heardLast ?? levels.find((each) => each > 0) ?? levels[0] ?? null;
+    this.set("heard_level", now === null ? level : null);
+  }
+
+  /** Switches something on or off in this page; what is drawn, for the whole group. */
   switch(panel: keyof Session["panels"]): void {
-    this.panels[panel] = !this.panels[panel];
-    this.askForPeaks();
-    this.tune();
-    this.changed();
+    if (this.model.get("page") && panel !== "help") return;
+    const on = !this.panels[panel];
+    const own = panel === "help" || panel === "settings";
+    for (const each of own ? [this] : this.together) {
+      each.panels[panel] = on;
+      each.askForPeaks();
+      each.tune();
+      each.changed();
+    }
   }
 
   /** Tells Python where the playhead is; while it plays, a few times a second. */
   report(): void {
+    if (this.voice !== this) return;
     const { position, state } = this.player;
     if (position === this.reported) return;
     if (state === "playing" && Math.abs(position - this.reported) < REPORT) return;
-    this.reported = position;
-    this.set("current_time", position);
+    for (const each of this.together) {
+      each.reported = position;
+      if (state === "playing") each.said = [...each.said.slice(1 - ECHOES), position];
+      each.set("current_time", position);
+    }
   }
 
   private open(): void {
@@ -174,9 +282,8 @@ export class Session {
     if (!model.get("n_frames") || this.waveform) return;
     this.waveform = new Waveform(model.get("bin_samples"), int16(model.get("overview")), (r) => this.send(r));
     this.spectrogram.open(duration);
-    this.timeline.open(duration);
-    this.onView();
     this.player.open(duration);
+    this.onGroup();
     this.reported = model.get("current_time");
     if (this.reported) this.player.seek(this.reported);
     this.changed();
@@ -190,11 +297,51 @@ export class Session {
 
   private onTime(): void {
     const wanted = this.model.get("current_time");
-    if (wanted !== this.reported) this.player.seek(wanted);
+    if (wanted !== this.reported && !this.said.includes(wanted)) this.seek(wanted);
   }
 
   private onPlaying(): void {
-    if (this.model.get("playing") !== (this.player.state !== "stopped")) this.toggle();
+    const wanted = this.model.get("playing");
+    if (wanted === (this.player.state !== "stopped")) return;
+    if (wanted) this.listen();
+    this.toggle();
+  }
+
+  /** Sounds on in place of the one that did, at the same moment. */
+  private onSolo(): void {
+    const before = this.others.find((each) => each.model.get("solo"));
+    if (!this.model.get("solo") || !before) return;
+    const { position, state } = before.player;
+    before.player.pause();
+    before.set("solo", false);
+    this.player.seek(position);
+    if (state !== "stopped") void this.player.play();
+    for (const each of this.together) each.changed();
+  }
+
+  /** One time axis, as long as the longest recording, and one that sounds. */
+  private onGroup(): void {
+    if (this.model.get("solo") && this.others.some((each) => each.model.get("solo"))) this.set("solo", false);
+    align();
+  }
+
+  /** Takes the time axis of its group. */
+  align(): void {
+    const longest = Math.max(...this.together.map((each) => each.model.get("duration")));
+    if (this.timeline.duration !== longest) this.timeline.open(longest);
+    this.onView();
+    this.changed();
+  }
+
+  /** What a group has in common is set in all of it; told to Python when it rests. */
+  private share(name: (typeof LINKED)[number]): void {
+    const value = this.model.get(name);
+    for (const each of this.others) {
+      if (same(each.model.get(name), value)) continue;
+      each.model.set(name, value);
+      clearTimeout(each.saveTimer);
+      each.saveTimer = setTimeout(() => each.model.save_changes(), REST);
+    }
   }
 
   private onView(): void {
@@ -207,7 +354,7 @@ export class Session {
     this.report();
     const sounding = this.player.state !== "stopped";
     if (this.model.get("playing") !== sounding) this.set("playing", sounding);
-    this.changed();
+    for (const each of this.together) each.changed();
   }
 
   private tune(): void {
@@ -220,6 +367,7 @@ export class Session {
       clicks,
     );
     this.player.setVolume(model.get("volume"));
+    this.player.hear(model.get("decodes") ? model.get("heard_level") : null);
   }
 
   /** Peaks belong to a finished result and to the first level that is drawn. */
@@ -243,7 +391,7 @@ export class Session {
         this.curves.put(message, buffers);
         break;
       case "audio":
-        this.player.take(message.first, int16(buffers[0]));
+        this.player.take(message.noise_level, message.first, int16(buffers[0]));
         break;
       case "waveform":
         this.waveform?.take(message, buffers[0]);
@@ -260,7 +408,7 @@ export class Session {
         this.tune();
         break;
       case "table":
-        save(message.name, new Blob([buffers[0] as DataView<ArrayBuffer>], { type: "text/csv" }));
+        saveAs(message.name, new Blob([buffers[0] as DataView<ArrayBuffer>]));
         break;
       case "annotations": {
         const [starts, ends] = [float64(buffers[0]), float64(buffers[1])];
@@ -274,13 +422,4 @@ export class Session {
     }
     this.changed();
   }
-}
-
-/** Lets the browser save a file. */
-function save(name: string, content: Blob): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(content);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

@@ -2,7 +2,7 @@
 
 import type { Part } from "./controls";
 import { button, element, icon } from "./dom";
-import { clock } from "./format";
+import { clock, level as levelText } from "./format";
 import type { Session } from "./session";
 
 const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
@@ -10,9 +10,9 @@ export const ZOOM = 1.6;
 
 /** `tick` is for every frame of the screen. */
 export function transport(session: Session): Part & { tick: () => void } {
-  const { player, model } = session;
+  const { model } = session;
   const play = button("play", icon("play"), "Play (space)", () => session.toggle());
-  const rewind = button("rewind", icon("rewind"), "Back to the start (Home)", () => player.seek(0));
+  const rewind = button("rewind", icon("rewind"), "Back to the start (Home)", () => session.seek(0));
   const loop = button("loop", icon("loop"), "Loop the selection (L)", () =>
     session.set("loop", !model.get("loop")),
   );
@@ -25,6 +25,31 @@ export function transport(session: Session): Part & { tick: () => void } {
   });
   speed.append(...SPEEDS.map((rate) => element("option", { value: rate }, `${rate}×`)));
   speed.addEventListener("change", () => session.set("speed", Number(speed.value)));
+  const heard = element("select", {
+    class: "aic-field",
+    "data-testid": "heard",
+    title: "What sounds: the recording, or what is left of it at a noise level (H switches)",
+    "aria-label": "What sounds",
+  });
+  heard.addEventListener("change", () =>
+    session.set("heard_level", heard.value === "" ? null : Number(heard.value)),
+  );
+  let offered = "";
+  const offer = () => {
+    const now = model.get("heard_level");
+    const levels = [...new Set([...model.get("noise_levels"), ...(now === null ? [] : [now])])].sort(
+      (a, b) => a - b,
+    );
+    if (offered !== String(levels)) {
+      offered = String(levels);
+      heard.replaceChildren(
+        element("option", { value: "" }, "recording"),
+        ...levels.map((each) => element("option", { value: each }, `left at ${levelText(each)}`)),
+      );
+    }
+    heard.value = now === null ? "" : String(now);
+    heard.hidden = !model.get("decodes") || session.alone;
+  };
   const volume = element("input", {
     type: "range",
     min: 0,
@@ -37,19 +62,21 @@ export function transport(session: Session): Part & { tick: () => void } {
   });
   volume.addEventListener("input", () => session.set("volume", volume.valueAsNumber));
   const sound = element("label", { class: "aic-sound", title: "Volume" }, icon("volume"), volume);
-  const root = element("div", { class: "aic-transport" }, rewind, play, loop, time, speed, sound);
+  const root = element("div", { class: "aic-transport" }, rewind, play, loop, time, heard, speed, sound);
   const tick = () => {
-    const text = `${clock(player.position)} / ${clock(model.get("duration"))}`;
+    const text = `${clock(session.position)} / ${clock(session.timeline.duration)}`;
     if (time.textContent !== text) time.textContent = text;
   };
   const update = () => {
-    const sounding = player.state !== "stopped";
+    const { sounding } = session;
     play.replaceChildren(icon(sounding ? "pause" : "play"));
     play.title = sounding ? "Pause (space)" : "Play (space)";
     play.setAttribute("aria-label", play.title);
-    play.classList.toggle("aic-buffering", player.state === "buffering");
-    play.disabled = session.waveform === null || session.alone;
+    play.classList.toggle("aic-buffering", session.voice.player.state === "buffering");
+    play.disabled = !session.playable;
     rewind.disabled = session.waveform === null;
+    offer();
+    heard.classList.toggle("aic-buffering", session.voice.player.turning);
     loop.setAttribute("aria-pressed", String(model.get("loop")));
     speed.value = String(
       SPEEDS.reduce((a, b) => (Math.abs(b - model.get("speed")) < Math.abs(a - model.get("speed")) ? b : a)),
@@ -62,9 +89,9 @@ export function transport(session: Session): Part & { tick: () => void } {
 
 /** Zooms around the playhead where that is on screen. */
 export function zoom(session: Session, factor: number): void {
-  const { timeline, player } = session;
+  const { timeline, position } = session;
   const middle = (timeline.start + timeline.end) / 2;
-  timeline.zoom(factor, timeline.shows(player.position) ? player.position : middle);
+  timeline.zoom(factor, timeline.shows(position) ? position : middle);
   session.moved();
 }
 

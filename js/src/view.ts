@@ -9,14 +9,15 @@ import { clamp } from "./frames";
 import { listenToPointer } from "./gestures";
 import { helpPanel, listenToKeys } from "./keys";
 import { looks } from "./looks";
+import { saveMenu } from "./menu";
 import { overview } from "./overview";
-import { savePicture } from "./picture";
 import type { Session } from "./session";
 import { transport, zoomButtons } from "./transport";
+import { svg } from "./vector";
 import { drawColumns } from "./waveform";
 
 export function mount(session: Session, host: HTMLElement, signal: AbortSignal): void {
-  const { player, timeline, model } = session;
+  const { timeline, model } = session;
   const root = element("div", {
     class: "audioic",
     role: "group",
@@ -48,6 +49,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     pointer,
     playhead,
   );
+  let charts: Chart[] = [];
   const values = readout(session);
   const bar = transport(session);
   const zooming = zoomButtons(session);
@@ -60,30 +62,21 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     sliders: sliders(session),
     looks: looks(session),
     overview: overview(session),
-    footer: footer(session, () => savePicture(stack, `${model.get("name")}.png`)),
+    footer: footer(
+      session,
+      saveMenu(session, root, stack, () => svg(session, stack, charts)),
+    ),
     peaks: peaks(session),
     help: helpPanel(session),
   };
   const soundRow = element("div", { class: "aic-row" }, bar.root, zooming.root);
-  root.append(
-    parts.header.root,
-    parts.sentences.root,
-    soundRow,
-    element("div", { class: "aic-row" }, parts.levels.root, parts.sliders.root),
-    parts.looks.root,
-    parts.overview.root,
-    stack,
-    values.root,
-    parts.footer.root,
-    parts.peaks.root,
-    parts.help.root,
-  );
+  const settings = element("div", { class: "aic-row" }, parts.levels.root, parts.sliders.root);
+  root.append(stack, values.root, parts.footer.root, parts.peaks.root, parts.help.root);
   host.append(root);
   Object.assign(root, { audioic: inspection(session) });
 
-  let charts: Chart[] = [];
   let arranged = "";
-  let hovered: number | null = null;
+  let grouped: boolean | null = null;
 
   // Drawing ------------------------------------------------------------------------------------------------------
 
@@ -104,6 +97,26 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     arranged = key;
     for (const chart of charts) chart.close();
     charts = groups.map((group, at) => new Chart(session, group, at === groups.length - 1, chartsHost));
+  }
+
+  /** In a group, what all share comes first, and settings are folded away. */
+  function arrangeControls(): void {
+    if (grouped !== session.grouped) {
+      grouped = session.grouped;
+      root.dataset.grouped = String(grouped);
+      const shared = [soundRow, parts.looks.root, parts.overview.root];
+      const own = [parts.header.root, parts.sentences.root, settings];
+      root.prepend(
+        ...(grouped ? [...shared, ...own] : [...own.slice(0, 2), soundRow, settings, ...shared.slice(1)]),
+      );
+    }
+    const empty = session.waveform === null;
+    root.dataset.saved = String(model.get("page") !== undefined);
+    root.dataset.compact = String(model.get("compact"));
+    settings.hidden = grouped && !session.panels.settings;
+    soundRow.hidden = model.get("compact") || (empty && model.get("status") === "error");
+    parts.looks.root.hidden = parts.overview.root.hidden = empty || model.get("compact");
+    for (const part of [stack, values.root, parts.footer.root]) part.hidden = empty;
   }
 
   function place(marker: HTMLElement, seconds: number | null): void {
@@ -129,9 +142,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
       for (const chart of charts) chart.recolour();
     }
     for (const part of Object.values(parts)) part.update();
-    const empty = session.waveform === null;
-    for (const part of [stack, values.root, parts.looks.root, parts.footer.root]) part.hidden = empty;
-    soundRow.hidden = empty && model.get("status") === "error";
+    arrangeControls();
     mel.hidden = !session.panels.spectrogram;
     notes.hidden = session.annotations.length === 0;
     if (!session.waveform || stack.clientWidth === 0) return;
@@ -161,12 +172,12 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
 
   /** What follows the playhead: cheap enough for every frame of the screen. */
   function move(): void {
-    if (player.state === "playing" && model.get("follow") && timeline.follow(player.position))
-      session.moved();
-    place(playhead, session.waveform ? player.position : null);
+    const { position, hovered } = session;
+    if (session.sounding && model.get("follow") && timeline.follow(position)) session.moved();
+    place(playhead, session.waveform ? position : null);
     place(pointer, hovered);
     bar.tick();
-    values.show(hovered ?? player.position);
+    values.show(hovered ?? position);
   }
 
   let scheduled = 0;
@@ -179,23 +190,23 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
   let moving = 0;
   const animate = () => {
     moving = 0;
-    if (player.state === "stopped") return;
+    if (!session.sounding) return;
     session.report();
     move();
     moving = requestAnimationFrame(animate);
   };
   const stopListening = session.onChange(() => {
     redraw();
-    if (player.state !== "stopped") moving ||= requestAnimationFrame(animate);
+    if (session.sounding) moving ||= requestAnimationFrame(animate);
   });
   listenToPointer(stack, session, {
     toSeconds,
     width: plotWidth,
-    hover: (seconds) => {
-      hovered = seconds;
-      drawSelection();
-      move();
-    },
+    hover: (seconds) => session.hover(seconds),
+  });
+  const stopHovering = session.onHover(() => {
+    drawSelection();
+    move();
   });
   listenToKeys(root, session, redraw);
 
@@ -213,6 +224,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
   });
   signal.addEventListener("abort", () => {
     stopListening();
+    stopHovering();
     resized.disconnect();
     seen.disconnect();
     themed.disconnect();
@@ -243,7 +255,8 @@ function inspection(session: Session) {
       const curve = curves.get(level);
       return curve && { ic: [...curve.ic], stderr: [...curve.stderr], states: [...curve.states] };
     },
-    position: () => player.position,
+    states: (level: number) => curves.get(level)?.states,
+    position: () => session.position,
     state: () => player.state,
     status: () => model.get("status"),
     revision: () => curves.revision,

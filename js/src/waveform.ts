@@ -9,6 +9,8 @@ const PIECE = 65_536;
 export class Waveform {
   /** The loudest sample: it is drawn at full height, so that quiet recordings can be seen too. */
   readonly peak: number;
+  /** Grows with every piece that comes. */
+  version = 0;
   private pieces = new Map<string, Int16Array | null>();
 
   /**
@@ -24,6 +26,7 @@ export class Waveform {
   }
 
   take(message: Extract<Answer, { type: "waveform" }>, buffer: DataView): void {
+    this.version++;
     this.pieces.set(`${message.level}:${message.first / PIECE}`, int16(buffer));
   }
 
@@ -50,15 +53,19 @@ export class Waveform {
     const size = this.binSamples[level];
     const first = Math.max(Math.floor(from / size), 0);
     const stop = Math.max(Math.ceil(to / size), first + 1);
+    const coarsest = level === this.binSamples.length - 1;
     let low = 32_767;
     let high = -32_768;
-    for (let bin = first; bin < stop; bin++) {
+    for (let bin = first; bin < stop; ) {
       const piece = this.piece(level, Math.floor(bin / PIECE));
       if (!piece) return this.extremes(this.binSamples.length - 1, from, to);
-      const at = 2 * (level === this.binSamples.length - 1 ? bin : bin % PIECE);
-      if (at >= piece.length) break;
-      low = Math.min(low, piece[at]);
-      high = Math.max(high, piece[at + 1]);
+      const offset = coarsest ? 0 : bin - (bin % PIECE);
+      const end = Math.min(stop, coarsest ? stop : offset + PIECE, offset + piece.length / 2);
+      if (end <= bin) break;
+      for (; bin < end; bin++) {
+        low = Math.min(low, piece[2 * (bin - offset)]);
+        high = Math.max(high, piece[2 * (bin - offset) + 1]);
+      }
     }
     return [low, high];
   }

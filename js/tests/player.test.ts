@@ -46,21 +46,25 @@ class Context {
 
 function setup(seconds: number) {
   const asked: number[] = [];
+  const askedFor: (number | null)[] = [];
   const player = new Player(
-    (first) => asked.push(first / CHUNK),
+    (heard, first) => {
+      asked.push(first / CHUNK);
+      askedFor.push(heard);
+    },
     () => {},
     () => {},
     seconds,
   );
-  const answer = (index: number) => {
+  const answer = (index: number, heard: number | null = null) => {
     const length = Math.min(CHUNK + 1, Math.round(seconds * RATE) - index * CHUNK);
-    player.take(index * CHUNK, new Int16Array(length));
+    player.take(heard, index * CHUNK, new Int16Array(length));
   };
   const after = (elapsed: number) => {
     Context.last.currentTime += elapsed;
     vi.advanceTimersByTime(100);
   };
-  return { player, asked, answer, after };
+  return { player, asked, askedFor, answer, after };
 }
 
 describe("player", () => {
@@ -237,5 +241,56 @@ describe("player", () => {
     await playing;
     expect(player.state).toBe("stopped");
     expect(refused).toHaveBeenCalledOnce();
+  });
+
+  it("goes over to what is left at a level when that is there, and goes on sounding until then", async () => {
+    const { player, askedFor, answer, after } = setup(60);
+    await player.play();
+    answer(0);
+    answer(1);
+    after(3);
+    player.hear(0.3);
+    expect(askedFor.at(-1)).toBe(0.3);
+    expect([player.turning, player.state]).toEqual([true, "playing"]);
+    after(0.5);
+    const before = Context.last.sources.length;
+    expect(player.position).toBeCloseTo(3.47, 2);
+    answer(0, 0.3);
+    expect([player.turning, player.state]).toEqual([false, "playing"]);
+    expect(Context.last.sources.slice(0, before).every((source) => source.stopped)).toBe(true);
+    const { when = 0, offset = 0 } = Context.last.sources[before].started ?? {};
+    expect(offset).toBeCloseTo(3.47, 2);
+    expect(when - Context.last.currentTime).toBeCloseTo(0.03, 9);
+    // Back at once: that sound is still here.
+    player.hear(null);
+    expect([player.turning, player.state]).toEqual([false, "playing"]);
+    player.close();
+  });
+
+  it("waits for the next chunk too where this one is nearly over", async () => {
+    const { player, answer, after } = setup(60);
+    await player.play();
+    answer(0);
+    answer(1);
+    after(4.5);
+    player.hear(0.6);
+    answer(0, 0.6);
+    expect(player.turning).toBe(true);
+    answer(1, 0.6);
+    expect(player.turning).toBe(false);
+    player.close();
+  });
+
+  it("has another sound from the first moment on while it stands still", async () => {
+    const { player, askedFor, answer } = setup(60);
+    player.hear(0.3);
+    expect(player.turning).toBe(false);
+    await player.play();
+    expect(new Set(askedFor)).toEqual(new Set([0.3]));
+    answer(0);
+    expect(player.state).toBe("buffering");
+    answer(0, 0.3);
+    expect(player.state).toBe("playing");
+    player.close();
   });
 });

@@ -57,8 +57,55 @@ def test_an_exported_page_opens_from_disk_and_can_be_zoomed(browser: Browser, tm
     page.get_by_test_id("zoom-in").click()
     start, end = page.evaluate("() => document.querySelector('.audioic').audioic.span()")
     assert end - start == pytest.approx(20.94 / 1.6, rel=0.01)
-    page.get_by_text("No kernel answers").wait_for()
     assert page.get_by_test_id("play").is_disabled()
+    for name in ("steps", "new-level", "spectrogram", "heard"):
+        assert not page.get_by_test_id(name).is_visible()
+    page.get_by_test_id("level-0.3").click()
+    page.get_by_test_id("lane-0.3").wait_for(state="detached")
     assert page.evaluate("() => window.broken") is None
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    page.close()
+
+
+RECORD = """async (root) => {
+    const tap = root.audioic.tap(), context = tap.context;
+    const source = `registerProcessor("keep", class extends AudioWorkletProcessor {
+        process([input]) { if (input[0]) this.port.postMessage(input[0].slice()); return true; }
+    });`;
+    await context.audioWorklet.addModule(`data:text/javascript;base64,${btoa(source)}`);
+    const node = new AudioWorkletNode(context, "keep"), out = [];
+    node.port.onmessage = ({ data }) => out.push(...data);
+    tap.connect(node);
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    return [out, root.audioic.position()];
+}"""
+
+
+def test_an_exported_page_plays_with_its_playhead(browser: Browser, tmp_path: Path) -> None:
+    notes = [(1.0, 2.0, "</script>verse")]
+    widget = aw.AudioICWidget(aw.example("minuet"), preset="draft", noise_levels=[0.3], annotations=notes)
+    widget.wait(60)
+    widget.export_html(tmp_path / "page.html", sound=True)
+    widget.close()
+    # 20.9 s of sound at 65 kbit/s, in base64.
+    assert (tmp_path / "page.html").stat().st_size < 500_000
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    page.get_by_test_id("lane-0.3").wait_for()
+    assert page.get_by_test_id("annotations").is_visible()
+    # Over a seam of two pieces of sound.
+    widget_on_page = page.locator(".audioic")
+    box = page.locator(".u-over").first.bounding_box()
+    page.mouse.click(box["x"] + 4 / 20.93 * box["width"], box["y"] + 20)
+    page.get_by_test_id("play").click()
+    page.wait_for_function("() => document.querySelector('.audioic').audioic.state() === 'playing'")
+    heard, position = widget_on_page.evaluate(RECORD)
+    heard = np.array(heard, np.float32)[: 2 * 44_100]
+    samples = aw.read_recording(aw.example("minuet")).samples
+    size = 2 ** int(np.ceil(np.log2(len(samples) + len(heard))))
+    match = np.fft.irfft(np.fft.rfft(samples, size) * np.conj(np.fft.rfft(heard, size)), size)[: len(samples)]
+    at = int(match.argmax())
+    assert 4 <= at / 44_100 < 5 < position - 0.2
+    error = heard - samples[at : at + len(heard)]
+    assert 10 * np.log10(np.mean(heard**2) / np.mean(error**2)) > 20
     page.close()

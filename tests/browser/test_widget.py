@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from playwright.sync_api import Download
+
+from audioic_widget.formats import csv_text, read_parquet
 
 from .lab import Lab, Notebook
 
@@ -309,15 +314,60 @@ def test_peaks_annotations_spectrogram_and_help(notebook: Notebook) -> None:
     assert frames.strip() == "1"
 
 
-def test_csv_and_png_are_saved(notebook: Notebook) -> None:
+def saved_from_the_menu(notebook: Notebook, item: str) -> Download:
+    notebook.page.get_by_test_id("save").click()
     with notebook.page.expect_download() as download:
-        notebook.page.get_by_test_id("csv").click()
-    text = download.value.path().read_text()
-    assert download.value.suggested_filename == "minuet_ic.csv"
-    assert text == notebook.run("from audioic_widget.formats import csv_text; print(csv_text(w.result), end='')")
-    with notebook.page.expect_download() as download:
-        notebook.page.get_by_test_id("png").click()
-    assert download.value.path().read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+        notebook.page.get_by_test_id(item).click()
+    return download.value
+
+
+def test_results_and_pictures_are_saved(notebook: Notebook, tmp_path: Path) -> None:
+    csv = saved_from_the_menu(notebook, "csv")
+    assert csv.suggested_filename == "minuet_ic.csv"
+    text = notebook.run("from audioic_widget.formats import csv_text; print(csv_text(w.result), end='')")
+    assert csv.path().read_text() == text
+    parquet = saved_from_the_menu(notebook, "parquet")
+    parquet.save_as(tmp_path / parquet.suggested_filename)
+    result = read_parquet(tmp_path / "minuet_ic.parquet")
+    assert csv_text(result) == text
+    png = saved_from_the_menu(notebook, "png")
+    assert png.suggested_filename == "minuet.png"
+    assert png.path().read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    notebook.run("w.view = (5.0, 8.0)")
+    notebook.until("w.span()[0] === 5")
+    notebook.page.wait_for_timeout(300)
+    drawing = ElementTree.fromstring(saved_from_the_menu(notebook, "svg").path().read_text())
+    svg = "{http://www.w3.org/2000/svg}"
+    assert drawing.findtext(f"{svg}title") == "Information content of minuet.flac"
+    words = [text.text for text in drawing.iter(f"{svg}text")]
+    assert {"noise level 0.3", "nats", "0:06.0"} <= set(words)
+    lanes = drawing.findall(f"{svg}g")
+    assert len(lanes) == 3
+    # A frame is a step of the line: as many as there are in three seconds.
+    lines = lanes[1].findall(f"{svg}g/{svg}path[@fill='none']")
+    assert max(path.get("d", "").count("H") for path in lines) == pytest.approx(3 / 0.0929, abs=2)
+
+
+def test_the_menu_is_for_mouse_and_keys_and_copies_a_link(notebook: Notebook) -> None:
+    page = notebook.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    notebook.run("w.selection = (12.34, 15.0)")
+    page.wait_for_timeout(300)
+    page.get_by_test_id("waveform").click(button="right")
+    menu = page.get_by_role("menu", name="Save or copy")
+    assert menu.is_visible()
+    assert page.locator(".lm-Menu").count() == 0
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    page.get_by_text("Copied minuet.flac#t=12.34,15.00").wait_for()
+    assert page.evaluate("() => navigator.clipboard.readText()") == "minuet.flac#t=12.34,15.00"
+    assert not menu.is_visible()
+    page.get_by_test_id("save").click()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("() => document.activeElement.dataset.testid") == "parquet"
+    page.keyboard.press("Escape")
+    assert not menu.is_visible()
+    assert page.evaluate("() => document.activeElement.dataset.testid") == "save"
 
 
 def test_two_fingers_zoom(notebook: Notebook) -> None:

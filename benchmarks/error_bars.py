@@ -1,0 +1,75 @@
+"""What the standard error of cycled probes assumes, measured: ``python benchmarks/error_bars.py``.
+
+`CycledHadamard` takes the off-diagonal part of a trained flow's Jacobian to be correlated over time as a Matern kernel
+of ``ln t`` and its size to follow ``sqrt(t) / (1.05 - t)``. Here are both, by level, along the trajectories of
+an example's frames. ``--model`` takes another trained model. Prints Markdown tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+
+import numpy as np
+import torch
+from models import LEVELS, example_latents, machine
+from torch import Tensor
+
+import audioic_widget as aw
+from audioic_widget.likelihood.solvers import time_grid
+from audioic_widget.model.catalogue import ICModel
+
+STEPS = 16
+LAGS = (0.0, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5)
+
+
+@torch.inference_mode()
+def off_diagonals(model: ICModel, latents: Tensor, level: float) -> tuple[Tensor, Tensor]:
+    """Symmetric off-diagonal Jacobians ``(steps, frames, 4096)`` at the midpoints of the steps, and their times."""
+    x = (1 - level) * latents
+    field, x = model.head.frozen().bind(model.contexts(x[None, :-1])), x[None, 1:]
+    times = time_grid(torch.tensor([1 - level]), STEPS, "quadratic")[0]
+    basis = torch.eye(64)[:, None, None].expand(64, *x.shape)
+    found, middles = [], (times[:-1] + times[1:]) / 2
+    for t, middle, h in zip(times, middles, times.diff(), strict=False):
+        value, columns = field.velocity_and_tangents(x + h / 2 * field.velocity(x, t[None]), middle[None], basis)
+        jacobian = columns[:, 0].permute(1, 2, 0)
+        off = (jacobian + jacobian.mT) / 2
+        found.append((off - torch.diag_embed(off.diagonal(dim1=1, dim2=2))).flatten(1))
+        x = x + h * value
+    return torch.stack(found), middles
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--frames", type=int, default=64)
+    options = parser.parse_args()
+    model = aw.load_model(options.model, "cpu")
+    latents = example_latents(model, options.frames + 1)
+    print(machine(), "", f"Model {model.name}, {options.frames} frames.", "", sep="\n")
+    ranges = list(itertools.pairwise(LAGS))
+    print("| correlation at distance of ln t |", " | ".join(f"{low} to {high}" for low, high in ranges), "|")
+    print("|---" * (len(ranges) + 1) + "|")
+    sizes = []
+    for level in LEVELS:
+        off, t = off_diagonals(model, latents, level)
+        gram = torch.einsum("ifa,jfa->ij", off, off)
+        size = gram.diagonal().sqrt()
+        correlation = (gram / size / size[:, None]).numpy()
+        distance = (t.log()[:, None] - t.log()).abs().numpy()
+        pairs = [correlation[(distance > low) & (distance <= high)] for low, high in ranges]
+        print(f"| level {level} |", " | ".join(f"{np.mean(pair):.2f}" if pair.size else "-" for pair in pairs), "|")
+        profile = t.sqrt() / (1.05 - t)
+        sizes.append((level, t, (size / profile) / (size / profile).median()))
+    middles = np.sqrt(3) * np.array([(low + high) / 2 for low, high in ranges])
+    print("| assumed at the middle |", " | ".join(f"{(1 + a) * np.exp(-a):.2f}" for a in middles), "|", end="\n\n")
+    shown = range(0, STEPS, 3)
+    print("| size over the assumed one, median 1 |", " | ".join(f"step {step + 1}" for step in shown), "|")
+    print("|---" * (len(shown) + 1) + "|")
+    for level, t, ratio in sizes:
+        print(f"| level {level} |", " | ".join(f"{ratio[step]:.2f} (t {t[step]:.2f})" for step in shown), "|")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,429 @@
+"""What the widget feels like, in numbers: ``python -m benchmarks.widget [SECTION ...]`` from the project's root.
+
+Drives a real JupyterLab in headless Chromium, as the browser tests do, and prints a Markdown table of what was measured
+beside what is aimed at. Chromium draws in software here: a page on somebody's graphics card is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from playwright.sync_api import Browser
+
+from benchmarks.long_file import make
+from tests.browser.lab import Lab, Notebook, open_notebook, running_browser, running_lab
+
+RATE = 44_100
+MB = 1e6
+PAGE = (Path(__file__).parent / "widget_page.js").read_text()
+WARM = """import json, os, threading, time
+import numpy as np, psutil
+import audioic_widget as aw
+if "warm" not in globals():
+    warm = aw.compute_ic(aw.example("minuet"), preset="draft")
+def state():
+    own = sum(t.name == "audioic-widget" for t in threading.enumerate())
+    return json.dumps([psutil.Process().memory_info().rss, own, threading.active_count()])
+None"""
+LEVELS = [0.0, 0.3, 0.6]
+FIVE = [0.0, 0.2, 0.4, 0.6, 0.8]
+
+Row = tuple[str, str, str]
+
+
+class Bench:
+    """A server, a browser, and notebooks opened in them."""
+
+    def __init__(self, lab: Lab, browser: Browser) -> None:
+        self.lab = lab
+        self.browser = browser
+
+    def song(self, name: str, minutes: int) -> str:
+        """Put a tune into the notebook's folder, unless it is there."""
+        path = self.lab.folder / name
+        if not path.exists():
+            make(self.lab.folder / "part.wav", RATE, 1, "PCM_16", 180.0)
+            part, _ = soundfile.read(self.lab.folder / "part.wav", dtype="int16")
+            with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
+                for _ in range(minutes // 3):
+                    file.write(part)
+        return name
+
+    def open(self, *cells: str) -> Notebook:
+        """A notebook whose first cell has run, and whose other cells have not."""
+        notebook = open_notebook(self.lab, self.browser, WARM, size=(1280, 1400), script=PAGE)
+        notebook.run("None")
+        notebook.page.evaluate(
+            """async (cells) => {
+                const { content } = window.jupyterapp.shell.currentWidget;
+                for (const source of cells) content.model.sharedModel.addCell({ cell_type: "code", source });
+            }""",
+            list(cells),
+        )
+        return notebook
+
+
+def heap(notebook: Notebook) -> float:
+    """Bytes that the page's scripts hold, garbage collected."""
+    session = notebook.page.context.new_cdp_session(notebook.page)
+    session.send("HeapProfiler.collectGarbage")
+    usage = session.send("Runtime.getHeapUsage")
+    session.detach()
+    return float(usage["usedSize"] + usage.get("backingStorageSize", 0))
+
+
+def kernel(notebook: Notebook) -> tuple[float, int, int]:
+    """Bytes that the kernel holds, its widgets' threads, all its threads."""
+    held, own, everything = json.loads(notebook.run("import gc; gc.collect(); print(state())"))
+    return held, own, everything
+
+
+def saved_size(notebook: Notebook) -> int:
+    """Bytes of the notebook, saved now."""
+    notebook.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    notebook.page.wait_for_timeout(1000)
+    return notebook.path.stat().st_size
+
+
+def seconds(values: list[float] | float) -> str:
+    """Milliseconds as seconds; of several, the median and the most."""
+    if isinstance(values, float | int):
+        return f"{values / 1000:.2f} s"
+    return f"{median(values) / 1000:.2f} s (most {max(values) / 1000:.2f})"
+
+
+# A song of three minutes ---------------------------------------------------------------------------------------------
+
+
+def song(bench: Bench) -> Iterator[Row]:
+    """From the cell to the traces, and from a slider to the traces."""
+    name = bench.song("song.wav", 3)
+    notebook = bench.open(f"w = aw.AudioICWidget({name!r}); w")
+    page = notebook.page
+    first, complete = [], []
+    for _ in range(3):
+        stages = page.evaluate(
+            """async (levels) => {
+                const since = probe.run(1);
+                const first = await probe.until((w) => probe.share(w, levels, 2) > 0, since);
+                const complete = await probe.until((w) => probe.share(w, levels, 3) === 1, since, 120);
+                return [first, complete];
+            }""",
+            LEVELS,
+        )
+        first.append(stages[0])
+        complete.append(stages[1])
+        notebook.run("w.close()")
+    yield "3 min: first traces after the cell runs", seconds(first), "1.0 s"
+    yield "3 min: `standard` everywhere", seconds(complete), "10 s"
+
+    page.evaluate("async () => probe.until((w) => w.status() === 'running', probe.run(1))")
+    notebook.until("w.status() === 'done'", 120)
+    for words, view in (("10 s on screen", (80.0, 90.0)), ("all on screen", None)):
+        notebook.run(f"w.view = {view}")
+        page.wait_for_timeout(500)
+        began, drafted = [], []
+        for turn in range(6):
+            answer = page.evaluate(
+                """async ([levels, stop]) => {
+                    const before = probe.root().audioic.revision();
+                    const since = performance.now();
+                    probe.slide("steps", stop);
+                    const began = await probe.until((w) => w.revision() > before, since);
+                    const drafted = await probe.until((w) => probe.share(w, levels, 2) === 1, since);
+                    return [began, drafted];
+                }""",
+                [LEVELS, 13 + turn % 3],
+            )
+            # The next turn meets a job that runs, at another place each time.
+            page.wait_for_timeout(100 + 170 * turn)
+            began.append(answer[0])
+            drafted.append(answer[1])
+        yield f"slider to a draft of what is seen, {words}", seconds(drafted), "0.4 s"
+        yield "slider to the new job's begin, the old one ended", seconds(began), "0.2 s + 0.08 s of rest"
+    ended = notebook.run(
+        """
+took = []
+for turn in range(10):
+    w.preset = "exact" if turn % 2 else "standard"
+    time.sleep(0.3 + 0.13 * turn)
+    begin = time.perf_counter()
+    w.cancel()
+    try: w.wait()
+    except aw.errors.Cancelled: took.append(1000 * (time.perf_counter() - begin))
+    w.n_steps = 12 + turn
+print(took)"""
+    )
+    yield "an end asked for to the job's end, in the kernel", seconds(json.loads(ended)), "0.2 s"
+    notebook.close()
+
+
+# An hour -------------------------------------------------------------------------------------------------------------
+
+
+def hour(bench: Bench) -> Iterator[Row]:
+    """An hour of five levels with their bands: opened, moved, kept."""
+    name = bench.song("hour.wav", 60)
+    # Few steps: what is drawn is as much, and the hour of five levels is there in a minute.
+    notebook = bench.open(
+        f"w = aw.AudioICWidget({name!r}, noise_levels={FIVE}, preset='draft', n_steps=2); w",
+        "w2 = aw.AudioICWidget(aw.example('minuet'), preset='draft'); w2",
+    )
+    page = notebook.page
+    page.evaluate("() => jupyterapp.commands.execute('@jupyter-widgets/jupyterlab-manager:saveWidgetState')")
+    empty, bare = saved_size(notebook), heap(notebook)
+    opened = page.evaluate("async () => probe.until((w) => w.span()[1] > 0, probe.run(1))")
+    yield "1 h: cell to waveform", seconds(opened), "3 s"
+    notebook.until("w.status() === 'done'", 600)
+    page.wait_for_timeout(3000)
+    yield from frames(notebook)
+    full = heap(notebook)
+    yield "1 h, 5 levels: heap of the whole page", f"{full / MB:.0f} MB", "150 MB"
+    yield "of that the widget's", f"{(full - bare) / MB:.0f} MB", ""
+    grown = saved_size(notebook)
+    yield "1 h, 5 levels: growth of the notebook, state saved", f"{(grown - empty) / 1000:.0f} kB", "300 kB"
+    page.evaluate("async () => probe.until((w) => w.status() === 'done', probe.run(2))")
+    page.wait_for_timeout(3000)
+    yield "a second, short widget beside it", f"{(saved_size(notebook) - grown) / 1000:.0f} kB", "300 kB"
+    yield "largest message", f"{page.evaluate('probe.largest()') / MB:.2f} MB", "2 MB"
+    notebook.close()
+
+
+def frames(notebook: Notebook) -> Iterator[Row]:
+    """Frames of the screen while the wheel zooms and moves."""
+    page = notebook.page
+    for words, span in (("1 h", None), ("10 min", 600), ("1 min", 60), ("10 s", 10)):
+        notebook.run("w.view = None" if span is None else f"w.view = (1800.0, {1800.0 + span})")
+        page.wait_for_timeout(1000)
+        # There and back, so that it stays near the span named.
+        turns = [each * sign for each in (12, -12) for sign in (1,) for _ in range(20)] * 3
+        zooming = page.evaluate("(deltas) => probe.wheel({ ctrlKey: true }, deltas)", [-each for each in turns])
+        page.wait_for_timeout(500)
+        moving = page.evaluate("(deltas) => probe.wheel({ shiftKey: true }, deltas)", turns)
+        for what, gaps in (("zoom", zooming), ("pan", moving)):
+            p50, p95 = np.percentile(gaps, [50, 95])
+            yield f"1 h, 5 levels, {words} on screen: {what}, frame p50, p95", f"{p50:.1f}, {p95:.1f} ms", "20, 25 ms"
+
+
+def three_hours(bench: Bench) -> Iterator[Row]:
+    """Three hours: opened while browser and kernel are asked whether they still answer."""
+    notebook = bench.open(f"w = aw.AudioICWidget({bench.song('long.wav', 180)!r}); w")
+    page = notebook.page
+    page.evaluate("() => { window.gaps = probe.watch(); }")
+    page.evaluate("() => { window.since = probe.run(1); }")
+    answers, begin = [], time.monotonic()
+    opened = None
+    while time.monotonic() - begin < 30:
+        asked = time.monotonic()
+        notebook.run("1")
+        answers.append(1000 * (time.monotonic() - asked))
+        if opened is None and page.evaluate("() => probe.root()?.audioic?.span()[1] > 0"):
+            opened = 1000 * (time.monotonic() - begin)
+        page.wait_for_timeout(50)
+    if opened is None:
+        raise RuntimeError("The three hours did not open within 30 s.")
+    gaps = page.evaluate("() => window.gaps()")
+    yield "3 h: cell to waveform", seconds(opened), ""
+    yield "3 h: kernel's longest silence in the first 30 s", seconds(max(answers)), ""
+    yield "3 h: page's longest frame in the first 30 s", seconds(max(gaps)), ""
+    notebook.run("w.view = (9000.0, 9060.0); w.current_time = 9000.0; w.playing = True")
+    notebook.until("w.state() === 'playing' && w.position() > 9001")
+    yield (
+        "3 h: largest message, playing in the last hour included",
+        f"{page.evaluate('probe.largest()') / MB:.2f} MB",
+        "2 MB",
+    )
+    notebook.close()
+
+
+# Sound ---------------------------------------------------------------------------------------------------------------
+
+
+def sound(bench: Bench) -> Iterator[Row]:
+    """Where the playhead is while what sounds tells where it was recorded: its value is the share of a second."""
+    time_in = np.arange(70 * RATE) / RATE
+    soundfile.write(bench.lab.folder / "clock.wav", 0.8 * (time_in % 1) - 0.4, RATE, subtype="PCM_16")
+    notebook = bench.open("w = aw.AudioICWidget('clock.wav', preset='draft', noise_levels=[0.3]); w")
+    page = notebook.page
+    page.evaluate("async () => probe.until((w) => w.status() === 'done', probe.run(1))")
+    notebook.run("w.playing = True")
+    notebook.until("w.state() === 'playing'")
+    for speed, length in ((1.0, 60), (0.5, 20), (2.0, 20)):
+        notebook.run(f"w.speed = {speed}; w.current_time = 0.0; w.playing = True")
+        notebook.until("w.state() === 'playing' && w.position() > 0.1 && w.position() < 5")
+        blocks, said = listened(notebook, f"await probe.follow({length})")
+        yield f"playhead beside what sounds, {length} s at {speed:g}x: p95, most", apart(blocks, said, speed), "20 ms"
+    notebook.run("w.speed = 1.0; w.playing = True")
+    page.evaluate("async () => { window.stop = await probe.listen(); }")
+    told = []
+    for place in np.random.default_rng(0).uniform(0, 60, 50):
+        notebook.run(f"w.current_time = {place}")
+        # What was on its way to the ear before the jump sounds on for a moment.
+        notebook.until(f"w.state() === 'playing' && w.position() > {place + 0.1}")
+        told += page.evaluate("async () => probe.follow(0.3)")
+    blocks = np.array(page.evaluate("() => window.stop()"), float)
+    yield "after 50 random seeks: p95, most", apart(blocks, np.array(told), 1.0), "20 ms"
+    notebook.run("w.selection = (4.3, 5.7); w.loop = True; w.current_time = 4.3; w.playing = True")
+    page.wait_for_timeout(500)
+    blocks, _ = listened(notebook, "await probe.follow(10)")
+    yield "loop of 1.4 s for 10 s: samples lost or repeated at its seams", str(seams(blocks, 1.4)), "0"
+    notebook.close()
+
+
+def listened(notebook: Notebook, script: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Blocks that sounded and what the playhead said, while `script` ran."""
+    blocks, said = notebook.page.evaluate(
+        f"async () => {{ const stop = await probe.listen(); const said = {script}; return [stop(), said]; }}"
+    )
+    return np.array(blocks, float), np.array(said, float)
+
+
+def recorded(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of a second at which a sample was recorded."""
+    return (value + 0.4) / 0.8
+
+
+def telling(blocks: NDArray[np.float64], speed: float) -> NDArray[np.float64]:
+    """The blocks that sound and hold neither the turn of a second nor a seam."""
+    run = recorded(blocks[:, 2]) - recorded(blocks[:, 1])
+    return blocks[np.abs(run - 127 * speed / RATE) < 2e-4]
+
+
+def apart(blocks: NDArray[np.float64], said: NDArray[np.float64], speed: float) -> str:
+    """How far the playhead was from what sounded: 95 % of the time, and at most."""
+    blocks = telling(blocks, speed)
+    frame = (said[:, 0] - said[:, 1]) * RATE
+    row = np.searchsorted(blocks[:, 0], frame, side="right") - 1
+    inside = (row >= 0) & (frame - blocks[row, 0] < 128)
+    row, frame, position = row[inside], frame[inside], said[inside, 2]
+    heard = recorded(blocks[row, 1]) + (frame - blocks[row, 0]) * speed / RATE
+    error = 1000 * np.abs((position - heard + 0.5) % 1 - 0.5)
+    return f"{np.percentile(error, 95):.1f}, {error.max():.1f} ms of {len(error)} frames"
+
+
+def seams(blocks: NDArray[np.float64], length: float) -> int:
+    """Samples by which what sounds strays from a loop of `length` seconds, at most."""
+    # Counted, since a busy browser may give two blocks the same time.
+    blocks = np.column_stack((128 * np.arange(len(blocks)), blocks[:, 1:]))
+    blocks = telling(blocks, 1.0)
+    jumps = np.diff(recorded(blocks[:, 1])) * RATE - np.diff(blocks[:, 0])
+    # A turn of the second and a turn of the loop may fall together.
+    expected = np.array([turn * RATE - back * length * RATE for turn in (-1, 0, 1, 2) for back in (0, 1)])
+    return int(np.rint(np.abs(jumps[:, None] - expected).min(axis=1).max()))
+
+
+# Endurance -----------------------------------------------------------------------------------------------------------
+
+
+def slider(bench: Bench) -> Iterator[Row]:
+    """Two hundred moves of a slider."""
+    notebook = bench.open(f"w = aw.AudioICWidget({bench.song('song.wav', 3)!r}, preset='draft'); w")
+    page = notebook.page
+    page.evaluate("async () => probe.until((w) => w.status() === 'done', probe.run(1))")
+    page.wait_for_timeout(3000)
+    for _ in range(2):  # the first round fills what is remembered
+        before, page_before = kernel(notebook), heap(notebook)
+        page.evaluate(
+            """async () => {
+                for (let turn = 0; turn < 200; turn++) {
+                    probe.slide("steps", 2 + (turn * 7) % 11);
+                    await new Promise((resolve) => setTimeout(resolve, 100));
+                }
+                probe.slide("steps", 4);
+            }"""
+        )
+        page.wait_for_timeout(400)
+        notebook.until("w.status() === 'done'")
+        page.wait_for_timeout(3000)
+    after, page_after = kernel(notebook), heap(notebook)
+    shown = np.array(notebook.ask("w.trace(0.3).ic"), float)
+    code = "e = aw.compute_ic('song.wav', settings=w.settings).ic_at(0.3); print(json.dumps(e.tolist()))"
+    expected = np.array(json.loads(notebook.run(code)), float)
+    wrong = float(np.nanmax(np.abs(shown - expected)))
+    yield "200 moves in 20 s: shown curve beside the library's, most", f"{wrong:.6f} nats", "0"
+    yield "worker threads after them", str(after[1]), "1"
+    yield "kernel's memory before, after", f"{before[0] / MB:.0f}, {after[0] / MB:.0f} MB", "the same"
+    yield "page's heap before, after", f"{page_before / MB:.1f}, {page_after / MB:.1f} MB", "the same"
+    notebook.close()
+
+
+def widgets(bench: Bench, count: int = 20, rounds: int = 50) -> Iterator[Row]:
+    """Many widgets, opened and closed again and again."""
+    path = bench.lab.folder / "short.wav"
+    make(path, RATE, 1, "PCM_16", 3.0)
+    notebook = bench.open(
+        f"ws = [aw.AudioICWidget('short.wav', preset='draft') for _ in range({count})]\nfor each in ws: display(each)"
+    )
+    page = notebook.page
+    kept: list[tuple[float, int, int, float]] = []
+    for turn in range(rounds):
+        page.evaluate(
+            """async (count) => probe.until(() => {
+                const all = [...document.querySelectorAll(".audioic")];
+                return all.length === count && all.every((root) => root.audioic.status() === "done");
+            }, probe.run(1), 120)""",
+            count,
+        )
+        notebook.run("for each in ws: each.close()\nws = []")
+        page.wait_for_function("() => document.querySelectorAll('.audioic').length === 0")
+        if turn in (rounds // 5, rounds - 1):
+            page.wait_for_timeout(2000)
+            kept.append((*kernel(notebook), heap(notebook)))
+    (held, _, threads, page_held), (held_after, own, threads_after, page_after) = kept
+    words = f"{count} widgets opened and closed {rounds} times"
+    yield f"{words}: worker threads left", str(own), "0"
+    yield f"all threads after {rounds // 5}, after {rounds} rounds", f"{threads}, {threads_after}", "the same"
+    yield "kernel's memory", f"{held / MB:.0f}, {held_after / MB:.0f} MB", "the same"
+    yield "page's heap", f"{page_held / MB:.1f}, {page_after / MB:.1f} MB", "the same"
+    notebook.close()
+
+
+SECTIONS: dict[str, Callable[..., Iterator[Row]]] = {
+    each.__name__: each for each in (song, hour, three_hours, sound, slider, widgets)
+}
+
+
+def machine() -> str:
+    """Date, processor and versions."""
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.machine(),
+    )
+    packages = ("audioic-widget", "torch", "jupyterlab", "ipywidgets", "anywidget")
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return f"{datetime.date.today()}; {model}, {os.cpu_count()} cores; {platform.system()}, Python {platform.python_version()}; {versions}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all if none is named"
+    )
+    chosen = parser.parse_args().sections or list(SECTIONS)
+    unknown = set(chosen) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no section {', '.join(sorted(unknown))}: there are {', '.join(SECTIONS)}")
+    with tempfile.TemporaryDirectory() as home, running_lab(Path(home)) as lab, running_browser() as browser:
+        print(f"{machine()}; Chromium {browser.version}, headless, drawing in software.\n")
+        print("| what | measured | aim |\n|---|---|---|")
+        bench = Bench(lab, browser)
+        for name in chosen:
+            for row in SECTIONS[name](bench):
+                print(f"| {' | '.join(row)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+import type { AnyModel } from "@anywidget/types";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Traits } from "../src/messages";
+import { Session } from "../src/session";
+
+/** A model as the notebook has it: setting tells those who listen. */
+class Model {
+  private listeners = new Map<string, Set<() => void>>();
+  saved: [string, unknown][] = [];
+  private dirty = new Set<string>();
+  constructor(readonly traits: Partial<Traits>) {}
+  get(name: keyof Traits) {
+    return this.traits[name];
+  }
+  set(name: keyof Traits, value: never) {
+    if (JSON.stringify(this.traits[name]) === JSON.stringify(value)) return;
+    this.traits[name] = value;
+    this.dirty.add(name);
+    for (const event of [`change:${name}`, "change"])
+      for (const listener of this.listeners.get(event) ?? []) listener();
+  }
+  on(name: string, listener: () => void) {
+    this.listeners.set(name, (this.listeners.get(name) ?? new Set()).add(listener));
+  }
+  off(name: string, listener: () => void) {
+    this.listeners.get(name)?.delete(listener);
+  }
+  save_changes() {
+    for (const name of this.dirty) this.saved.push([name, this.traits[name as keyof Traits]]);
+    this.dirty.clear();
+  }
+  send() {}
+}
+
+let made: Model[] = [];
+
+function session(group: string, duration: number): [Session, Model] {
+  const model = new Model({
+    group,
+    duration,
+    n_frames: Math.floor(duration * 10.77),
+    overview: new DataView(new Int16Array([-5, 5]).buffer),
+    bin_samples: [duration * 44_100],
+    solo: true,
+    view: null,
+    selection: null,
+    visible_levels: [0.3],
+    current_time: 0,
+    playing: false,
+    loop: false,
+    speed: 1,
+    decodes: true,
+    heard_level: null,
+    volume: 1,
+    unit: "nats",
+    saved: {},
+    status: "done",
+  });
+  made.push(model);
+  return [new Session(model as unknown as AnyModel<Traits>, new AbortController().signal), model];
+}
+
+describe("group", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+    (globalThis as { audioicSessions?: unknown }).audioicSessions = undefined;
+    made = [];
+  });
+  afterEach(() => vi.useRealTimers());
+
+  it("has one axis as long as the longest recording, and one span on screen, at once", () => {
+    const [a, modelA] = session("g", 10);
+    const [b, modelB] = session("g", 20);
+    const [alone] = session("", 10);
+    expect([a.timeline.end, b.timeline.end, alone.timeline.end]).toEqual([20, 20, 10]);
+    a.timeline.show(2, 4);
+    a.moved();
+    expect([b.timeline.start, b.timeline.end, alone.timeline.end]).toEqual([2, 4, 10]);
+    vi.runOnlyPendingTimers();
+    vi.runOnlyPendingTimers();
+    expect([modelA.get("view"), modelB.get("view")]).toEqual([
+      [2, 4],
+      [2, 4],
+    ]);
+    expect(modelB.saved).toContainEqual(["view", [2, 4]]);
+  });
+
+  it("shares what is shown and heard, and keeps what is computed apart", () => {
+    const [, modelA] = session("g", 10);
+    const [, modelB] = session("g", 10);
+    modelA.set("selection", [1, 2] as never);
+    modelB.set("speed", 0.5 as never);
+    modelA.set("n_steps", 7 as never);
+    expect(modelB.get("selection")).toEqual([1, 2]);
+    expect(modelA.get("speed")).toBe(0.5);
+    expect(modelB.get("n_steps")).toBeUndefined();
+  });
+
+  it("has one that sounds, and another takes over at the same moment", () => {
+    const [a, modelA] = session("g", 10);
+    const [b, modelB] = session("g", 20);
+    expect([modelA.get("solo"), modelB.get("solo")]).toEqual([true, false]);
+    b.seek(4);
+    expect([a.position, b.position]).toEqual([4, 4]);
+    expect([modelA.get("current_time"), modelB.get("current_time")]).toEqual([4, 4]);
+    b.listen();
+    expect([modelA.get("solo"), modelB.get("solo")]).toEqual([false, true]);
+    expect([a.voice, b.voice, a.position]).toEqual([b, b, 4]);
+    a.listenToNext();
+    expect(b.voice).toBe(a);
+    // Where the shorter one has ended, the longer one goes on.
+    b.seek(15);
+    expect([b.voice, a.position]).toEqual([b, 15]);
+  });
+
+  it("lets a widget in that was alone, and out again", () => {
+    const [a] = session("g", 10);
+    const [b, modelB] = session("", 30);
+    modelB.set("group", "g" as never);
+    expect([a.timeline.end, a.together.length]).toEqual([30, 2]);
+    modelB.set("group", "" as never);
+    expect([a.together.length, b.together.length, a.timeline.end]).toEqual([1, 1, 10]);
+  });
+});
