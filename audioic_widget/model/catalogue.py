@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from audioic_widget.codec import Codec
+from audioic_widget.codec.music2latent import Music2Latent, Precision
 from audioic_widget.errors import DeviceError, ModelError
 from audioic_widget.model.backbone import Backbone
 from audioic_widget.model.checkpoint import read_checkpoint
@@ -62,6 +63,18 @@ class ICModel:
             return self
         dtype = torch.float64
         return replace(self, backbone=copy.deepcopy(self.backbone).to(dtype), head=copy.deepcopy(self.head).to(dtype))
+
+    def with_codec_in(self, precision: Precision) -> ICModel:
+        """This model with its codec in "bfloat16" or "float32", for the published codec on a CPU; see `Music2Latent`.
+
+        Raises
+        ------
+        ModelError
+            If its codec has one format only.
+        """
+        if not isinstance(self.codec, Music2Latent):
+            raise ModelError(f'The codec of "{self.name}" has no number format to choose.')
+        return replace(self, codec=self.codec.in_precision(precision))
 
     def contexts(self, latents: Tensor) -> Tensor:
         """Contexts ``(rows, F, dim)`` of `latents` ``(rows, F, latent_dim)``."""

@@ -14,8 +14,10 @@ import numpy as np
 import torch
 
 from audioic_widget.codec.mini import MiniCodec, MiniConfig
+from audioic_widget.codec.music2latent import Music2Latent
 from audioic_widget.errors import CheckpointError, DeviceError, SettingsError
 from audioic_widget.frames import FRAME_PERIOD
+from audioic_widget.model.published import LICENCE, load_codec
 from audioic_widget.training import evaluate
 from audioic_widget.training.export import export, rounded
 from audioic_widget.training.files import replacing
@@ -43,6 +45,8 @@ class TrainingSettings:
         Folder of recordings, searched with all its subfolders.
     output : Path
         Folder of the model.
+    codec : str
+        "own" trains one; or a codec to build on: "music2latent", or the path of its file (see `load_codec`).
     codec_steps, flow_steps : int
         Updates of codec and, at most, of flow.
     frames : int
@@ -65,6 +69,7 @@ class TrainingSettings:
 
     audio: Path
     output: Path
+    codec: str = "own"
     codec_steps: int = 1500
     flow_steps: int = 3000
     frames: int = 512
@@ -129,9 +134,11 @@ def train(settings: TrainingSettings) -> Path:
     torch.manual_seed(settings.seed)
     flow = Flow(settings.dim, settings.depth, settings.dim // HEAD_WIDTH, settings.head_depth).to(device)
     flow = train_flow(flow, latents["training"], settings.frames, schedule, folder / "flow.pt", settings.seed, loss)
-    codec, flow = rounded(codec).cpu(), rounded(flow).cpu()
+    given = isinstance(codec, Music2Latent)
+    codec, flow = codec.cpu() if given else rounded(codec).cpu(), rounded(flow).cpu()
     losses = evaluate.flow_losses(flow, latents["held_out"], settings.frames, settings.seed)
     card = {
+        **({"licence": LICENCE} if given else {}),
         "training": {
             "settings": _described(settings),
             "hours": {
@@ -151,8 +158,12 @@ def train(settings: TrainingSettings) -> Path:
     return settings.output
 
 
-def _codec(settings: TrainingSettings, recordings: list[OwnRecording], folder: Path, device: torch.device) -> MiniCodec:
-    """The trained codec: from recordings in an order drawn by the seed until there are `CODEC_FRAMES`."""
+def _codec(
+    settings: TrainingSettings, recordings: list[OwnRecording], folder: Path, device: torch.device
+) -> MiniCodec | Music2Latent:
+    """The codec asked for, or one trained on recordings in an order drawn by the seed until there are `CODEC_FRAMES`."""
+    if settings.codec != "own":
+        return load_codec(settings.codec).to(device)
     learnt = [recording for recording in recordings if not recording.held_out]
     heard: list[OwnRecording] = []
     for k in np.random.default_rng(settings.seed).permutation(len(learnt)):
