@@ -246,7 +246,7 @@ def stream_ic(
     settings: ICSettings,
     *,
     coarse_first: bool = True,
-    visible: Sequence[tuple[int, int]] = (),
+    visible: Callable[[], Sequence[tuple[int, int]]] = tuple,
     check: Check | None = None,
 ) -> Iterator[Partial]:
     """Compute IC piece by piece.
@@ -259,8 +259,8 @@ def stream_ic(
     settings : ICSettings
     coarse_first : bool
         A draft of everything before the values asked for.
-    visible : sequence of (int, int)
-        Spans of file frames to compute before the others, the most urgent first.
+    visible : callable
+        Gives spans of file frames to compute before the others, the most urgent first; asked again and again.
     check : callable, optional
         Called many times a second; may raise to end the work.
 
@@ -273,7 +273,10 @@ def stream_ic(
         raise SettingsError(f'alignment="{settings.alignment}" decides how a recording is encoded: encode it again.')
     n_frames = encoded.n_rows
     first = encoded.first + 1  # the first latent has no context
-    wanted = [(low - encoded.first, high - encoded.first) for low, high in visible]
+
+    def wanted() -> list[tuple[int, int]]:
+        return [(low - encoded.first, high - encoded.first) for low, high in visible()]
+
     stages = [("final", settings)]
     draft = settings.replace(preset="draft")
     if coarse_first and evaluations(draft) < evaluations(settings):

@@ -319,8 +319,10 @@ export class Session {
     for (const each of this.together) each.changed();
   }
 
-  /** One time axis, as long as the longest recording, and one that sounds. */
+  /** Who comes into a group takes over what it has in common, and is silent where another one sounds. */
   private onGroup(): void {
+    const [first] = this.together;
+    for (const name of LINKED) first.share(name);
     if (this.model.get("solo") && this.others.some((each) => each.model.get("solo"))) this.set("solo", false);
     align();
   }
@@ -328,7 +330,8 @@ export class Session {
   /** Takes the time axis of its group. */
   align(): void {
     const longest = Math.max(...this.together.map((each) => each.model.get("duration")));
-    if (this.timeline.duration !== longest) this.timeline.open(longest);
+    if (this.timeline.duration === longest) return;
+    this.timeline.open(longest);
     this.onView();
     this.changed();
   }
