@@ -17,7 +17,7 @@ const OVERLAY = 232;
 const AXIS = 26;
 const LABEL = 14;
 /** Told apart by more than colour, where levels share a chart. */
-export const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [12, 4], [4, 2]];
+const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [12, 4], [4, 2]];
 /** Seconds between two marks of the time axis. */
 const INCREMENTS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 
@@ -46,6 +46,8 @@ export class Chart {
     const alone = traces.length === 1;
     this.root = element("div", {
       class: "aic-lane",
+      role: "img",
+      "aria-label": `Information content at noise level ${traces.map(({ level }) => levelText(level)).join(", ")}`,
       "data-testid": alone ? `lane-${traces[0].level}` : "overlay",
     });
     const names = element("span", { class: "aic-lane-name" });
@@ -56,6 +58,7 @@ export class Chart {
         alone ? `noise level ${levelText(level)}` : levelText(level),
       );
       name.style.setProperty("--aic-ink", `var(--aic-trace-${index % 6})`);
+      name.style.setProperty("--aic-dash", dashed(DASHES[index % DASHES.length]));
       names.append(name);
     }
     this.root.append(names);
@@ -199,6 +202,17 @@ export class Chart {
     ctx.fillText("no knowledge", bbox.left + 4 * devicePixelRatio, y - 2 * devicePixelRatio);
     ctx.restore();
   }
+}
+
+/** A dash pattern as a CSS background in the ink of its level. */
+function dashed(pattern: number[]): string {
+  let at = 0;
+  const parts = (pattern.length ? pattern : [1]).map((length, part) => {
+    const begin = at;
+    at += length;
+    return `${part % 2 ? "transparent" : "var(--aic-ink)"} ${begin}px ${at}px`;
+  });
+  return `repeating-linear-gradient(90deg, ${parts.join(", ")})`;
 }
 
 /** Where a mark is; nothing where the text would be cut by the edge. */

@@ -79,6 +79,7 @@ export class Session {
       ["change:playing", () => this.onPlaying()],
       ["change:view", () => this.onView()],
       ["change", () => this.onTrait()],
+      ["comm_live_update", () => this.onKernel()],
     ];
     for (const [name, react] of on) model.on(name as "msg:custom", react as never);
     signal.addEventListener("abort", () => {
@@ -91,12 +92,7 @@ export class Session {
     this.open();
     this.onTrait();
     this.send({ type: "ready" });
-    const silence = setTimeout(() => {
-      this.alone = true;
-      this.hint =
-        "No kernel answers: this is what was saved. To hear it or to change settings, run its cell in a notebook.";
-      this.changed();
-    }, PATIENCE);
+    const silence = setTimeout(() => this.lost("No kernel answers: this is what was saved."), PATIENCE);
     this.answered = () => {
       clearTimeout(silence);
       if (this.alone) this.hint = "";
@@ -190,6 +186,19 @@ export class Session {
   private onTrait(): void {
     this.tune();
     this.askForPeaks();
+    this.changed();
+  }
+
+  /** The host has lost the kernel, or found it again: it does not say which, but first it is lost. */
+  private onKernel(): void {
+    if (this.alone) this.send({ type: "ready" });
+    else this.lost("The kernel has ended: this is what it had sent.");
+  }
+
+  private lost(what: string): void {
+    this.alone = true;
+    this.hint = `${what} To hear it or to change settings, run its cell in a notebook.`;
+    this.player.pause();
     this.changed();
   }
 

@@ -12,6 +12,7 @@ import { looks } from "./looks";
 import { overview } from "./overview";
 import { savePicture } from "./picture";
 import type { Session } from "./session";
+import { spoken } from "./spoken";
 import { transport, zoomButtons } from "./transport";
 import { drawColumns } from "./waveform";
 
@@ -63,6 +64,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     footer: footer(session, () => savePicture(stack, `${model.get("name")}.png`)),
     peaks: peaks(session),
     help: helpPanel(session),
+    spoken: spoken(session),
   };
   const soundRow = element("div", { class: "aic-row" }, bar.root, zooming.root);
   root.append(
@@ -77,6 +79,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     parts.footer.root,
     parts.peaks.root,
     parts.help.root,
+    parts.spoken.root,
   );
   host.append(root);
   Object.assign(root, { audioic: inspection(session) });
