@@ -89,6 +89,7 @@ export class Session {
       ["change:group", () => this.onGroup()],
       ...LINKED.map((name): [string, () => void] => [`change:${name}`, () => this.share(name)]),
       ["change", () => this.onTrait()],
+      ["comm_live_update", () => this.onKernel()],
     ];
     for (const [name, react] of on) model.on(name as "msg:custom", react as never);
     signal.addEventListener("abort", () => {
@@ -109,12 +110,7 @@ export class Session {
       this.alone = true;
       return;
     }
-    const silence = setTimeout(() => {
-      this.alone = true;
-      this.hint =
-        "No kernel answers: this is what was saved. To hear it or to change settings, run its cell in a notebook.";
-      this.changed();
-    }, PATIENCE);
+    const silence = setTimeout(() => this.lost("No kernel answers: this is what was saved."), PATIENCE);
     this.answered = () => {
       clearTimeout(silence);
       if (this.alone) this.hint = "";
@@ -292,6 +288,19 @@ export class Session {
   private onTrait(): void {
     this.tune();
     this.askForPeaks();
+    this.changed();
+  }
+
+  /** The host has lost the kernel, or found it again: it does not say which, but first it is lost. */
+  private onKernel(): void {
+    if (this.alone) this.send({ type: "ready" });
+    else this.lost("The kernel has ended: this is what it had sent.");
+  }
+
+  private lost(what: string): void {
+    this.alone = true;
+    this.hint = `${what} To hear it or to change settings, run its cell in a notebook.`;
+    this.player.pause();
     this.changed();
   }
 
