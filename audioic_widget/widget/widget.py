@@ -167,7 +167,7 @@ class AudioICWidget(Traits):
         return self._result
 
     def wait(self, timeout: float | None = None) -> ICResult:
-        """Wait for the result.
+        """Wait for the result, and for the still picture of it if the widget is shown.
 
         Parameters
         ----------
@@ -189,6 +189,8 @@ class AudioICWidget(Traits):
             raise self._failure
         if self._result is None:
             raise Cancelled(f"Computing {self.name} was ended before it was complete: call compute() to start again.")
+        # Who executes a notebook to make a page of it ends the kernel after the last cell.
+        self._still.draw_now()
         return self._result
 
     def compute(self) -> None:

@@ -18,6 +18,8 @@ const REPORT = 0.25;
 const REST = 200;
 /** Milliseconds a kernel is given to answer before the page says that none does. */
 const PATIENCE = 5_000;
+/** Reports of a moving playhead whose echo may still come. */
+const ECHOES = 20;
 /** Peaks listed. */
 const PEAKS = 10;
 /** Seconds heard before a peak, so that it comes as it came. */
@@ -57,6 +59,8 @@ export class Session {
   private listeners = new Set<() => void>();
   private followers = new Set<() => void>();
   private reported = 0;
+  /** What was said of the playhead while it moved: an echo of it is nobody's wish. */
+  private said: number[] = [];
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
   private saveTimer: ReturnType<typeof setTimeout> | undefined;
   private peaksOf = "";
@@ -267,6 +271,7 @@ export class Session {
     if (state === "playing" && Math.abs(position - this.reported) < REPORT) return;
     for (const each of this.together) {
       each.reported = position;
+      if (state === "playing") each.said = [...each.said.slice(1 - ECHOES), position];
       each.set("current_time", position);
     }
   }
@@ -292,7 +297,7 @@ export class Session {
 
   private onTime(): void {
     const wanted = this.model.get("current_time");
-    if (wanted !== this.reported) this.seek(wanted);
+    if (wanted !== this.reported && !this.said.includes(wanted)) this.seek(wanted);
   }
 
   private onPlaying(): void {
