@@ -60,6 +60,14 @@ class Recording:
         Mono, float32, 44.1 kHz, finite.
     source_rate : int
         Samples a second before resampling.
+
+    Examples
+    --------
+    >>> recording = Recording("a second", np.zeros(44_100, np.float32), 44_100)
+    >>> recording.duration, recording.grid.n_frames
+    (1.0, 10)
+    >>> recording.checksum[:8]
+    'fd6f4795'
     """
 
     name: str
@@ -97,6 +105,11 @@ def read_recording(audio: Audio | Recording, sample_rate: int | None = None) -> 
     ------
     AudioError
         If it cannot be read, is empty, shorter than two frames, not finite, or of unknown rate.
+
+    Examples
+    --------
+    >>> read_recording(np.zeros((48_000, 2)), 48_000).duration
+    1.0
     """
     if isinstance(audio, Recording):
         return audio

@@ -41,7 +41,16 @@ Audio = str | os.PathLike[str] | BinaryIO | NDArray[Any] | Recording
 
 
 class SilenceWarning(UserWarning):
-    """The recording holds nothing to compute IC of; its result is NaN throughout."""
+    """The recording holds nothing to compute IC of; its result is NaN throughout.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     result = compute_ic(np.zeros(44_100), sample_rate=44_100, noise_levels=[0.3])
+    >>> caught[0].category.__name__
+    'SilenceWarning'
+    """
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,14 @@ class Partial:
         Share of the work done, in [0, 1].
     result : ICResult or None
         The whole, on the last one only.
+
+    Examples
+    --------
+    >>> seen = []
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, 44_100)
+    >>> result = compute_ic(noise, sample_rate=44_100, noise_levels=[0.3], on_partial=seen.append)
+    >>> seen[0].stage, seen[-1].stage, seen[-1].progress
+    ('draft', 'final', 1.0)
     """
 
     first: int
@@ -330,6 +347,8 @@ def compute_ic_from_latents(
         Fixed probes in place of those drawn from the seed.
     noise : array (T, D), or (M, T, D) for ``noising="average"``, optional
         The noise of "monte_carlo" (its mean) or "average" in place of what is drawn.
+    device : str
+        See `load_model`.
 
     Returns
     -------
@@ -340,6 +359,15 @@ def compute_ic_from_latents(
     ------
     SettingsError
         If a shape does not fit, a value is not finite, or the mode has no noise to fix.
+
+    Examples
+    --------
+    >>> latents = np.random.default_rng(0).normal(size=(5, 64))
+    >>> ic, stderr = compute_ic_from_latents(latents, settings=ICSettings(noise_levels=[0.3, 1.0]))
+    >>> ic.shape
+    (2, 4)
+    >>> ic[1].round(3)
+    array([58.812, 58.812, 58.812, 58.812])
     """
     settings = settings or ICSettings()
     loaded = load_model(model, device)

@@ -18,7 +18,21 @@ PathLike = str | os.PathLike[str]
 
 @contextmanager
 def replacing(path: PathLike) -> Iterator[IO[bytes]]:
-    """A file to write that takes the name `path` once the block ends well; otherwise nothing is left of it."""
+    """A file to write that takes the name `path` once the block ends well; otherwise nothing is left of it.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+
+    Examples
+    --------
+    >>> with replacing("note.txt") as file:
+    ...     file.write(b"whole")
+    5
+    >>> Path("note.txt").read_text()
+    'whole'
+    """
     path = Path(path)
     temporary: str | None = None
     try:

@@ -41,6 +41,17 @@ class ICModel:
         Longest stretch of latents that the backbone is given.
     digest : str
         SHA-256 of the weights file, hexadecimal.
+
+    Examples
+    --------
+    >>> model = load_model("mini", device="cpu")
+    >>> model.latent_dim
+    64
+    >>> latents = torch.zeros(1, 10, 64)
+    >>> model.contexts(latents).shape[:2]
+    torch.Size([1, 10])
+    >>> model.in_precision("float64").contexts(latents.double()).dtype
+    torch.float64
     """
 
     name: str
@@ -58,7 +69,7 @@ class ICModel:
         return self.head.latent_dim
 
     def in_precision(self, precision: str) -> ICModel:
-        """This model in the format of a solve's states: "float64", else float32; the codec stays in float32."""
+        """This model in `precision`, the format of a solve's states: "float64", else float32; the codec stays in float32."""
         if precision != "float64":
             return self
         dtype = torch.float64
