@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from audioic_widget.codec.mini import MiniCodec, MiniConfig
-from audioic_widget.errors import CheckpointError, DeviceError, SettingsError
+from audioic_widget.errors import CheckpointError, SettingsError
 from audioic_widget.frames import FRAME_PERIOD
+from audioic_widget.model.catalogue import checked_device
 from audioic_widget.training import evaluate
 from audioic_widget.training.export import export, rounded
 from audioic_widget.training.files import replacing
@@ -58,7 +59,7 @@ class TrainingSettings:
     mixed_precision : bool
         Matrix products in bfloat16.
     device : str
-        cpu, cuda, ...
+        "auto" (CUDA, else CPU) or any torch device.
     seed : int
         Of everything that is drawn.
     """
@@ -76,7 +77,7 @@ class TrainingSettings:
     check_steps: int = 100
     patience: int = 5
     mixed_precision: bool = True
-    device: str = "cpu"
+    device: str = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -110,7 +111,7 @@ def train(settings: TrainingSettings) -> Path:
     _claim(folder / "settings.json", settings)
     found, skipped = find_recordings(settings.audio)
     recordings = split(found, settings.held_out, settings.frames)
-    device = _device(settings.device)
+    device = checked_device(settings.device)
     log.info("%.2f h in %d files, %d skipped", _hours(recordings), len(recordings), len(skipped))
 
     codec = _codec(settings, recordings, folder, device)
@@ -183,13 +184,6 @@ def _claim(kept: Path, settings: TrainingSettings) -> None:
 def _described(settings: TrainingSettings) -> dict[str, object]:
     """What the card says: all but where things lie and what computes."""
     return {name: value for name, value in asdict(settings).items() if name not in ("audio", "output", "device")}
-
-
-def _device(name: str) -> torch.device:
-    try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise DeviceError(f'The device "{name}" is not available here: use "cpu".') from error
 
 
 def _hours(recordings: list[OwnRecording]) -> float:

@@ -28,7 +28,7 @@ WINDOWS = 4
 DRAWS = 2
 """Independent draws of time and noise for every context: the head costs less than the backbone."""
 
-CLEAN_SHARE = 0.6
+CLEAN_SHARE = 0.5
 """Share of windows whose backbone sees clean latents; of the rest, half see scaled, half noised ones.
 
 The published ways to compute IC feed the backbone such latents, so training must have been there.
