@@ -69,8 +69,8 @@ class TrainingSettings:
     codec_steps: int = 1500
     flow_steps: int = 3000
     frames: int = 512
-    dim: int = 256
-    depth: int = 5
+    dim: int = 128
+    depth: int = 4
     head_depth: int = 3
     codec_hidden: int = 448
     held_out: float = 0.1

@@ -57,9 +57,9 @@ class Recipe:
     """
 
     output: Path
-    renderings: int = 640
+    renderings: int = 400
     codec_renderings: int = 240
-    tones: int = 880
+    tones: int = 320
     codec_steps: int = 2500
     flow_steps: int = 1780
     frames: int = 512
