@@ -5,6 +5,7 @@ Everything is kept in ``MODEL_DIR/training`` as it is made, so a run that was ki
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from audioic_widget.codec.mini import MiniCodec, MiniConfig
 from audioic_widget.errors import CheckpointError, SettingsError
 from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.model.catalogue import checked_device
+from audioic_widget.model.published import LICENCE, read_codec
 from audioic_widget.training import evaluate
 from audioic_widget.training.export import export, rounded
 from audioic_widget.training.files import replacing
@@ -44,6 +46,8 @@ class TrainingSettings:
         Folder of recordings, searched with all its subfolders.
     output : Path
         Folder of the model.
+    codec : Path, optional
+        A ``music2latent.pt`` whose latents the flow learns from; without it, a codec is trained on the recordings.
     codec_steps, flow_steps : int
         Updates of codec and, at most, of flow.
     frames : int
@@ -66,6 +70,7 @@ class TrainingSettings:
 
     audio: Path
     output: Path
+    codec: Path | None = None
     codec_steps: int = 1500
     flow_steps: int = 3000
     frames: int = 512
@@ -101,20 +106,20 @@ def train(settings: TrainingSettings) -> Path:
     AudioError
         If there is too little audio.
     CheckpointError
-        If the folder holds a run with other settings.
+        If the folder holds a run with other settings, or the codec's file is no codec.
     DeviceError
         If the device is not there.
     OutputError
         If the folder cannot be written.
     """
-    folder = settings.output / "training"
+    folder, given = settings.output / "training", read_codec(settings.codec) if settings.codec else None
     _claim(folder / "settings.json", settings)
     found, skipped = find_recordings(settings.audio)
     recordings = split(found, settings.held_out, settings.frames)
     device = checked_device(settings.device)
     log.info("%.2f h in %d files, %d skipped", _hours(recordings), len(recordings), len(skipped))
 
-    codec = _codec(settings, recordings, folder, device)
+    codec = given.to(device) if given else _codec(settings, recordings, folder, device)
     latents = encode_all(codec, recordings, folder / "latents")
 
     def loss(flow: Flow) -> float:
@@ -130,9 +135,11 @@ def train(settings: TrainingSettings) -> Path:
     torch.manual_seed(settings.seed)
     flow = Flow(settings.dim, settings.depth, settings.dim // HEAD_WIDTH, settings.head_depth).to(device)
     flow = train_flow(flow, latents["training"], settings.frames, schedule, folder / "flow.pt", settings.seed, loss)
-    codec, flow = rounded(codec).cpu(), rounded(flow).cpu()
+    codec = (rounded(codec) if isinstance(codec, MiniCodec) else codec).cpu()
+    flow = rounded(flow).cpu()
     losses = evaluate.flow_losses(flow, latents["held_out"], settings.frames, settings.seed)
     card = {
+        **({"licence": LICENCE} if settings.codec else {}),
         "training": {
             "settings": _described(settings),
             "hours": {
@@ -183,7 +190,8 @@ def _claim(kept: Path, settings: TrainingSettings) -> None:
 
 def _described(settings: TrainingSettings) -> dict[str, object]:
     """What the card says: all but where things lie and what computes."""
-    return {name: value for name, value in asdict(settings).items() if name not in ("audio", "output", "device")}
+    described = {name: value for name, value in asdict(settings).items() if name not in ("audio", "output", "device")}
+    return {**described, "codec": hashlib.sha256(settings.codec.read_bytes()).hexdigest() if settings.codec else None}
 
 
 def _hours(recordings: list[OwnRecording]) -> float:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from audioic_widget.codec.mini import MiniCodec
+from audioic_widget.codec import Codec
 from audioic_widget.frames import FrameGrid
 from audioic_widget.model.backbone import Backbone
 from audioic_widget.model.head import Head
@@ -75,7 +75,7 @@ class Flow(nn.Module):
         return (velocity - (targets - noise)).square().mean(-1)
 
 
-def encode_all(codec: MiniCodec, recordings: Sequence[Sound], folder: Path) -> dict[str, NDArray[np.float32]]:
+def encode_all(codec: Codec, recordings: Sequence[Sound], folder: Path) -> dict[str, NDArray[np.float32]]:
     """Latents ``(frames, 64)`` of all recordings one after another: "training" and "held_out".
 
     Those of each recording are kept in a file in `folder`.
