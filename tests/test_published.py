@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from conftest import DATA
 from published import save_codec
@@ -149,27 +148,6 @@ def test_the_original_codec_by_name_comes_from_the_hubs_cache(cache: Path) -> No
     assert load_codec(path).bottleneck == "tanh"
     with pytest.raises(ModelError, match='no codec "opus"'):
         load_codec("opus")
-
-
-def test_a_flow_of_ones_own_is_trained_on_a_given_codec(tmp_path: Path) -> None:
-    from audioic_widget.training.own_model import TrainingSettings, train
-
-    audio = tmp_path / "audio"
-    audio.mkdir()
-    for number in range(3):
-        soundfile.write(audio / f"{number}.wav", np.random.default_rng(number).normal(0, 0.1, 80_000), 44_100)
-    codec = save_codec(tmp_path / "music2latent.pt", "tanh")
-    settings = TrainingSettings(
-        audio, tmp_path / "mine", codec=str(codec), flow_steps=2, frames=3, dim=64, depth=1, head_depth=1, held_out=0.3
-    )
-    model = load_model(train(settings), device="cpu")
-    assert isinstance(model.codec, Music2Latent)
-    assert model.codec.bottleneck == "tanh"
-    assert model.card["licence"] == "CC BY-NC 4.0"
-    given = read_codec(codec)
-    for name, value in model.codec.state_dict().items():
-        assert torch.equal(value, given.state_dict()[name]), name
-    assert np.isfinite(compute_ic(audio / "0.wav", model=model, preset="draft", n_steps=1).ic[:, 2:]).all()
 
 
 def test_without_network_and_files_one_sentence_says_what_to_do() -> None:

@@ -153,15 +153,12 @@ def _load(path: Path, modified: int, device: str) -> ICModel:
         context_frames=checkpoint.context_frames,
         digest=checkpoint.digest,
     )
-    if device != "auto":
-        return _moved(on_cpu, _checked_device(device))
-    if torch.cuda.is_available():
-        return _moved(on_cpu, torch.device("cuda"))
-    if torch.backends.mps.is_available():
+    found = checked_device(device)
+    if device == "auto" and found.type == "cpu" and torch.backends.mps.is_available():
         on_mps = _moved(on_cpu, torch.device("mps"))
         if _agree(on_cpu, on_mps):
             return on_mps
-    return on_cpu
+    return _moved(on_cpu, found)
 
 
 def _find(name_or_path: str | os.PathLike[str]) -> Path:
@@ -201,12 +198,21 @@ def _converted(flow: Path, flow_modified: int, codec: Path, codec_modified: int)
     return convert_files(flow, codec)
 
 
-def _checked_device(device: str) -> torch.device:
+def checked_device(name: str) -> torch.device:
+    """The device called `name`; for "auto" CUDA where it is there, else the CPU.
+
+    Raises
+    ------
+    DeviceError
+        If it is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        found = torch.device(device)
+        found = torch.device(name)
         torch.zeros(1, device=found).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise DeviceError(f'The device "{device}" is not available here: use device="cpu" or "auto".') from error
+        raise DeviceError(f'The device "{name}" is not available here: use device="cpu" or "auto".') from error
     return found
 
 

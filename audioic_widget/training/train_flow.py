@@ -28,7 +28,7 @@ WINDOWS = 4
 DRAWS = 2
 """Independent draws of time and noise for every context: the head costs less than the backbone."""
 
-CLEAN_SHARE = 0.6
+CLEAN_SHARE = 0.5
 """Share of windows whose backbone sees clean latents; of the rest, half see scaled, half noised ones.
 
 The published ways to compute IC feed the backbone such latents, so training must have been there.
@@ -44,7 +44,7 @@ class Flow(nn.Module):
         Of `Backbone` and `Head`.
     """
 
-    def __init__(self, dim: int = 256, depth: int = 5, heads: int = 4, head_depth: int = 3) -> None:
+    def __init__(self, dim: int = 128, depth: int = 4, heads: int = 2, head_depth: int = 3) -> None:
         super().__init__()
         self.architecture = {"latent_dim": 64, "dim": dim, "depth": depth, "heads": heads, "head_depth": head_depth}
         self.backbone = Backbone(dim, depth, heads)
