@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from audioic_widget.audio import release
 from audioic_widget.errors import ModelError
 from audioic_widget.frames import FRAME_SAMPLES, SAMPLE_RATE
 from audioic_widget.threads import compute_threads
@@ -156,7 +157,9 @@ class MiniCodec(nn.Module):
         def piece(start: int) -> Tensor:
             if check is not None:
                 check()
-            return self.squeeze(self.features(self.samples_of(samples, start, min(start + PIECE_FRAMES, stop))))
+            latents = self.squeeze(self.features(self.samples_of(samples, start, min(start + PIECE_FRAMES, stop))))
+            release(samples)
+            return latents
 
         pieces = compute_threads(self.mean.device).map(piece, range(first, stop, PIECE_FRAMES))
         return torch.cat([torch.empty(0, self.latent_dim, device=self.mean.device), *pieces])
