@@ -310,9 +310,10 @@ def min_max_pyramid(
     list of ndarray (n_bins, 2)
         Finest first, until a level has at most 1000 bins; the last bin of a level may be shorter.
     """
-    integers = pcm16(samples)
-    starts = np.arange(0, len(integers), base)
-    levels = [np.stack([np.minimum.reduceat(integers, starts), np.maximum.reduceat(integers, starts)], axis=1)]
+    starts = np.arange(0, len(samples), base)
+    # Rounded after the reduction, which gives the same: hours of sound are not copied.
+    extremes = [np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)]
+    levels = [np.stack([pcm16(each) for each in extremes], axis=1)]
     while len(levels[-1]) > 1_000:
         finer = levels[-1]
         starts = np.arange(0, len(finer), factor)
