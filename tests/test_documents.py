@@ -97,6 +97,15 @@ def test_the_guide_shows_the_presets_as_they_are() -> None:
         assert (solver, int(n_steps), probes) == (settings.solver, settings.n_steps, expected)
 
 
+def test_the_keys_are_those_of_the_widget() -> None:
+    table = re.search(r"const HELP.*?^\];", (ROOT / "js" / "src" / "keys.ts").read_text(), re.MULTILINE | re.DOTALL)
+    assert table is not None
+    keys = re.findall(r'\["([^"]+)", "([^"]+)"\]', table[0])
+    assert len(keys) > 10
+    guide = (ROOT / "docs" / "guides" / "widget.md").read_text()
+    assert [f"| {key} | {does} |" for key, does in keys if f"| {key} | {does} |" not in guide] == []
+
+
 def test_every_error_has_advice() -> None:
     advice = (ROOT / "docs" / "reference" / "errors.md").read_text()
     raised = [name for name, value in vars(errors).items() if isinstance(value, type)]
