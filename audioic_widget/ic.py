@@ -22,10 +22,12 @@ from torch import Tensor
 
 from audioic_widget.alignment import published_rows
 from audioic_widget.audio import Recording, read_recording, sounding_range
+from audioic_widget.codec import Codec
 from audioic_widget.codec.music2latent import Music2Latent
 from audioic_widget.engine import Fixed, Values, evaluations, precision_on, solve
 from audioic_widget.errors import ModelError, SettingsError
 from audioic_widget.frames import FRAME_SAMPLES, FrameGrid
+from audioic_widget.kept import kept
 from audioic_widget.model.catalogue import ICModel, load_model
 from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
@@ -221,10 +223,38 @@ def encode(
     if alignment == "published":
         rows = published_rows(recording, audio_type)
         codec = model.codec.chunked("published") if isinstance(model.codec, Music2Latent) else model.codec
-        latents = codec.encode(recording.samples[rows.start : rows.stop], 0, rows.n_latents, check)
+        latents = _latents(recording, slice(rows.start, rows.stop), (0, rows.n_latents), model, codec, check)
         return Encoded(recording, latents, rows.leading - 1, rows.n_rows)
-    first, stop = sounding_range(recording, audio_type)
-    return Encoded(recording, model.codec.encode(recording.samples, first, stop, check), first)
+    frames = sounding_range(recording, audio_type)
+    whole = slice(0, len(recording.samples))
+    return Encoded(recording, _latents(recording, whole, frames, model, model.codec, check), frames[0])
+
+
+def _latents(
+    recording: Recording,
+    samples: slice,
+    frames: tuple[int, int],
+    model: ICModel,
+    codec: Codec,
+    check: Check | None,
+) -> Tensor:
+    """Latents of the `frames` ``(first, stop)`` of some `samples`, kept from session to session if the codec is slow."""
+
+    def make() -> Tensor:
+        return codec.encode(recording.samples[samples], *frames, check)
+
+    if not isinstance(codec, Music2Latent):
+        return make()
+    key = {
+        "audio": recording.checksum,
+        "samples": (samples.start, samples.stop),
+        "frames": frames,
+        "model": model.digest,
+        "codec": codec.description,
+        "chunking": codec.chunking,
+        "device": model.device.type,
+    }
+    return kept(key, make).to(model.device)
 
 
 def stream_ic(
@@ -233,7 +263,7 @@ def stream_ic(
     settings: ICSettings,
     *,
     coarse_first: bool = True,
-    visible: Sequence[tuple[int, int]] = (),
+    visible: Callable[[], Sequence[tuple[int, int]]] = tuple,
     check: Check | None = None,
 ) -> Iterator[Partial]:
     """Compute IC piece by piece.
@@ -246,8 +276,8 @@ def stream_ic(
     settings : ICSettings
     coarse_first : bool
         A draft of everything before the values asked for.
-    visible : sequence of (int, int)
-        Spans of file frames to compute before the others, the most urgent first.
+    visible : callable
+        Gives spans of file frames to compute before the others, the most urgent first; asked again and again.
     check : callable, optional
         Called many times a second; may raise to end the work.
 
@@ -260,7 +290,10 @@ def stream_ic(
         raise SettingsError(f'alignment="{settings.alignment}" decides how a recording is encoded: encode it again.')
     n_frames = encoded.n_rows
     first = encoded.first + 1  # the first latent has no context
-    wanted = [(low - encoded.first, high - encoded.first) for low, high in visible]
+
+    def wanted() -> list[tuple[int, int]]:
+        return [(low - encoded.first, high - encoded.first) for low, high in visible()]
+
     stages = [("final", settings)]
     draft = settings.replace(preset="draft")
     if coarse_first and evaluations(draft) < evaluations(settings):
@@ -378,6 +411,7 @@ def describe(encoded: Encoded, model: ICModel, settings: ICSettings) -> dict[str
             "sha256": model.digest,
             "device": str(model.device),
             **{key: model.card[key] for key in ("source", "licence") if key in model.card},
+            **({"codec": model.codec.description} if isinstance(model.codec, Music2Latent) else {}),
         },
         "settings": settings.to_dict(),
         "precision": precision_on(settings, model.device),

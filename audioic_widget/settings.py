@@ -23,7 +23,7 @@ Alignment = Literal["grid", "published"]
 
 _CLUSTERED = {"spacing": "quadratic"}
 _PRESETS: dict[str, dict[str, Any]] = {
-    "draft": {"solver": "midpoint", "n_steps": 6, "solver_options": _CLUSTERED, "n_probes": 4},
+    "draft": {"solver": "midpoint", "n_steps": 6, "solver_options": _CLUSTERED, "n_probes": 6},
     "standard": {"solver": "midpoint", "n_steps": 16, "solver_options": _CLUSTERED, "n_probes": 8},
     "pa-audioic": {
         "solver": "euler",
@@ -37,7 +37,6 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "n_steps": 40,
         "solver_options": _CLUSTERED,
         "divergence": "exact",
-        "precision": "float32",
     },
 }
 _COMMON: dict[str, Any] = {

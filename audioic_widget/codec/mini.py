@@ -156,14 +156,19 @@ class MiniCodec(nn.Module):
             Called between pieces of 64 frames; may raise to end the work.
         """
 
+        # Made once: small results that stay between large ones that go would leave memory in pieces.
+        latents = torch.empty(stop - first, self.latent_dim, device=self.mean.device)
+
         @torch.inference_mode()
-        def piece(start: int) -> Tensor:
+        def fill(start: int) -> None:
             if check is not None:
                 check()
-            return self.squeeze(self.features(self.samples_of(samples, start, min(start + PIECE_FRAMES, stop))))
+            end = min(start + PIECE_FRAMES, stop)
+            latents[start - first : end - first] = self.squeeze(self.features(self.samples_of(samples, start, end)))
 
-        pieces = compute_threads(self.mean.device).map(piece, range(first, stop, PIECE_FRAMES))
-        return torch.cat([torch.empty(0, self.latent_dim, device=self.mean.device), *pieces])
+        for _ in compute_threads(self.mean.device).map(fill, range(first, stop, PIECE_FRAMES)):
+            pass
+        return latents
 
     @torch.inference_mode()
     def decode(self, latents: Tensor, noise_level: float = 0.0) -> Tensor:

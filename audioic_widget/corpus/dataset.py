@@ -73,7 +73,12 @@ class ICDataset:
     @property
     def model(self) -> dict[str, str]:
         """Name and SHA-256 of the model that computed it."""
-        return dict(json.loads((self.path / "dataset.json").read_text(encoding="utf-8"))["model"])
+        path = self.path / "dataset.json"
+        try:
+            model = json.loads(path.read_text(encoding="utf-8"))["model"]
+            return {name: str(model[name]) for name in ("name", "sha256")}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise AudioError(f"{path} is damaged: call audioic corpus with a new folder.") from error
 
     def scan(self, table: Literal["values", "files"] = "values") -> pads.Dataset:
         """The tables, `table` being "values" or "files", as a lazy `pyarrow.dataset.Dataset`, which Polars, DuckDB and Dask take as it is.

@@ -344,7 +344,7 @@ class AudioICWidget(Traits):
                 self._curves = self._curves.restarted(settings.noise_levels, self.n_frames)
                 outgoing = Outgoing(self._curves, revision, self._send_all)
                 outgoing.begin()
-            for update in self._session.compute(settings, self._urgent(), check):
+            for update in self._session.compute(settings, self._urgent, check):
                 self._worker.make_room()
                 with self._lock:
                     check()
