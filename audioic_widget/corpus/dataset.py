@@ -72,7 +72,13 @@ class ICDataset:
 
     @property
     def model(self) -> dict[str, str]:
-        """Name and SHA-256 of the model that computed it."""
+        """Name and SHA-256 of the model that computed it.
+
+        Raises
+        ------
+        AudioError
+            If the dataset's description is damaged.
+        """
         path = self.path / "dataset.json"
         try:
             model = json.loads(path.read_text(encoding="utf-8"))["model"]

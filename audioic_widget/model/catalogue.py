@@ -76,12 +76,18 @@ class ICModel:
         return replace(self, backbone=copy.deepcopy(self.backbone).to(dtype), head=copy.deepcopy(self.head).to(dtype))
 
     def with_codec_in(self, precision: Precision) -> ICModel:
-        """This model with its codec in "bfloat16" or "float32", for the published codec on a CPU; see `Music2Latent`.
+        """This model with its codec in `precision` "bfloat16" or "float32", for the published codec on a CPU; see `Music2Latent`.
 
         Raises
         ------
         ModelError
             If its codec has one format only.
+
+        Examples
+        --------
+        >>> load_model("mini", device="cpu").with_codec_in("bfloat16")
+        Traceback (most recent call last):
+        audioic_widget.errors.ModelError: The codec of "mini" has no number format to choose.
         """
         if not isinstance(self.codec, Music2Latent):
             raise ModelError(f'The codec of "{self.name}" has no number format to choose.')
