@@ -19,7 +19,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 from tqdm import tqdm
 
-from audioic_widget.console import exit_status, failed
+from audioic_widget.console import exit_status, failed, parsed
 from audioic_widget.errors import AudioICError, SettingsError
 
 SUBCOMMANDS = {
@@ -36,7 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in SUBCOMMANDS:
         return int(import_module(SUBCOMMANDS[words[0]]).main(words[1:]))
-    options = parser().parse_args(words)
+    try:
+        options = parsed(parser(), words)
+    except AudioICError as error:
+        return failed(error)
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     return exit_status(lambda: run(options), options.output_dir, "the files named above are complete.")
 

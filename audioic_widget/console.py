@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from audioic_widget.errors import AudioICError, OutputError
+from jsonargparse import ArgumentParser, Namespace
+
+from audioic_widget.errors import AudioICError, OutputError, SettingsError
+
+
+def parsed(command: ArgumentParser, words: Sequence[str] | None) -> Namespace:
+    """The options that `words` ask for; mistakes in them end the process with a sentence.
+
+    Raises
+    ------
+    SettingsError
+        If a file of settings is no text.
+    """
+    try:
+        return command.parse_args(words)
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"The file of settings is no text in UTF-8 ({error.reason}): save it as that.") from error
 
 
 def failed(error: AudioICError) -> int:

@@ -112,7 +112,7 @@ def solve(
     first_frame: int,
     *,
     fixed: Fixed | None = None,
-    wanted: Sequence[Span] = (),
+    wanted: Callable[[], Sequence[Span]] = tuple,
     check: Check | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Fill `values` and yield the range of values ``(start, stop)`` each time some are there for all levels.
@@ -128,8 +128,8 @@ def solve(
         File frame of the first latent: random draws belong to file frames.
     fixed : Fixed, optional
         Probes or noise in place of those drawn from the seed.
-    wanted : sequence of (int, int)
-        Spans of latents to compute before the others, the most urgent first.
+    wanted : callable
+        Gives spans of latents to compute before the others, the most urgent first; asked before every window.
     check : callable, optional
         Called after every solver step; may raise to end the work.
     """
@@ -139,7 +139,11 @@ def solve(
     head = model.head.frozen(torch.bfloat16 if precision == "bfloat16" else None)
     solver = _Solver(latents, model, head, settings, first_frame, fixed or Fixed(), check or (lambda: None))
     threads = compute_threads(model.device)
-    for start, stop, past in windows(len(latents), model.context_frames, wanted):
+    left = windows(len(latents), model.context_frames)
+    while left:
+        urgent = wanted()
+        start, stop, past = min(left, key=lambda span: urgency(span[:2], urgent))
+        left.remove((start, stop, past))
         window = solver.window(start, stop, past)
         size = solver.tile_frames(stop - start)
         tiles = [
@@ -148,7 +152,7 @@ def solve(
                 min(low + size, stop),
                 [threads.submit(solver.fill, values, window, low, levels, size, stop) for levels in solver.together],
             )
-            for low in sorted(range(start, stop, size), key=lambda low: urgency((low, min(low + size, stop)), wanted))
+            for low in sorted(range(start, stop, size), key=lambda low: urgency((low, min(low + size, stop)), urgent))
         ]
         try:
             for low, high, parts in tiles:
@@ -179,12 +183,12 @@ def _end(parts: list[Future[None]]) -> None:
     wait(parts)
 
 
-def urgency(span: Span, wanted: Sequence[Span]) -> int:
-    """Place of the first of the `wanted` spans that `span` touches; the lower, the more urgent."""
-    return next((place for place, (low, high) in enumerate(wanted) if span[0] < high and low < span[1]), len(wanted))
+def urgency(span: Span, urgent: Sequence[Span]) -> int:
+    """Place of the first of the `urgent` spans that `span` touches; the lower, the sooner."""
+    return next((place for place, (low, high) in enumerate(urgent) if span[0] < high and low < span[1]), len(urgent))
 
 
-def windows(n_latents: int, context: int, wanted: Sequence[Span] = ()) -> list[tuple[int, int, int]]:
+def windows(n_latents: int, context: int) -> list[tuple[int, int, int]]:
     """Split latents 1 .. n-1 into ranges predicted together.
 
     Returns
@@ -192,13 +196,12 @@ def windows(n_latents: int, context: int, wanted: Sequence[Span] = ()) -> list[t
     list of (start, stop, past)
         Latents ``start .. stop - 1`` are predicted from latents ``past ..``; what does not fit one context
         goes in steps of half a context, so that every value has at least half a context of past.
-        Ranges that touch `wanted` come first, see `urgency`.
     """
     half = max(context // 2, 1)
     spans = [(1, min(context, n_latents), 0)] if n_latents > 1 else []
     for start in range(context, n_latents, half):
         spans.append((start, min(start + half, n_latents), start - half))
-    return sorted(spans, key=lambda span: urgency(span[:2], wanted))
+    return spans
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,12 @@ from torch import Tensor
 
 from audioic_widget.alignment import published_rows
 from audioic_widget.audio import Recording, read_recording, sounding_range
+from audioic_widget.codec import Codec
 from audioic_widget.codec.music2latent import Music2Latent
 from audioic_widget.engine import Fixed, Values, evaluations, precision_on, solve
 from audioic_widget.errors import ModelError, SettingsError
 from audioic_widget.frames import FRAME_SAMPLES, FrameGrid
+from audioic_widget.kept import kept
 from audioic_widget.model.catalogue import ICModel, load_model
 from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
@@ -39,7 +41,16 @@ Audio = str | os.PathLike[str] | BinaryIO | NDArray[Any] | Recording
 
 
 class SilenceWarning(UserWarning):
-    """The recording holds nothing to compute IC of; its result is NaN throughout."""
+    """The recording holds nothing to compute IC of; its result is NaN throughout.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     result = compute_ic(np.zeros(44_100), sample_rate=44_100, noise_levels=[0.3])
+    >>> caught[0].category.__name__
+    'SilenceWarning'
+    """
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,14 @@ class Partial:
         Share of the work done, in [0, 1].
     result : ICResult or None
         The whole, on the last one only.
+
+    Examples
+    --------
+    >>> seen = []
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, 44_100)
+    >>> result = compute_ic(noise, sample_rate=44_100, noise_levels=[0.3], on_partial=seen.append)
+    >>> seen[0].stage, seen[-1].stage, seen[-1].progress
+    ('draft', 'final', 1.0)
     """
 
     first: int
@@ -204,10 +223,38 @@ def encode(
     if alignment == "published":
         rows = published_rows(recording, audio_type)
         codec = model.codec.chunked("published") if isinstance(model.codec, Music2Latent) else model.codec
-        latents = codec.encode(recording.samples[rows.start : rows.stop], 0, rows.n_latents, check)
+        latents = _latents(recording, slice(rows.start, rows.stop), (0, rows.n_latents), model, codec, check)
         return Encoded(recording, latents, rows.leading - 1, rows.n_rows)
-    first, stop = sounding_range(recording, audio_type)
-    return Encoded(recording, model.codec.encode(recording.samples, first, stop, check), first)
+    frames = sounding_range(recording, audio_type)
+    whole = slice(0, len(recording.samples))
+    return Encoded(recording, _latents(recording, whole, frames, model, model.codec, check), frames[0])
+
+
+def _latents(
+    recording: Recording,
+    samples: slice,
+    frames: tuple[int, int],
+    model: ICModel,
+    codec: Codec,
+    check: Check | None,
+) -> Tensor:
+    """Latents of the `frames` ``(first, stop)`` of some `samples`, kept from session to session if the codec is slow."""
+
+    def make() -> Tensor:
+        return codec.encode(recording.samples[samples], *frames, check)
+
+    if not isinstance(codec, Music2Latent):
+        return make()
+    key = {
+        "audio": recording.checksum,
+        "samples": (samples.start, samples.stop),
+        "frames": frames,
+        "model": model.digest,
+        "codec": codec.description,
+        "chunking": codec.chunking,
+        "device": model.device.type,
+    }
+    return kept(key, make).to(model.device)
 
 
 def stream_ic(
@@ -216,7 +263,7 @@ def stream_ic(
     settings: ICSettings,
     *,
     coarse_first: bool = True,
-    visible: Sequence[tuple[int, int]] = (),
+    visible: Callable[[], Sequence[tuple[int, int]]] = tuple,
     check: Check | None = None,
 ) -> Iterator[Partial]:
     """Compute IC piece by piece.
@@ -229,8 +276,8 @@ def stream_ic(
     settings : ICSettings
     coarse_first : bool
         A draft of everything before the values asked for.
-    visible : sequence of (int, int)
-        Spans of file frames to compute before the others, the most urgent first.
+    visible : callable
+        Gives spans of file frames to compute before the others, the most urgent first; asked again and again.
     check : callable, optional
         Called many times a second; may raise to end the work.
 
@@ -243,7 +290,10 @@ def stream_ic(
         raise SettingsError(f'alignment="{settings.alignment}" decides how a recording is encoded: encode it again.')
     n_frames = encoded.n_rows
     first = encoded.first + 1  # the first latent has no context
-    wanted = [(low - encoded.first, high - encoded.first) for low, high in visible]
+
+    def wanted() -> list[tuple[int, int]]:
+        return [(low - encoded.first, high - encoded.first) for low, high in visible()]
+
     stages = [("final", settings)]
     draft = settings.replace(preset="draft")
     if coarse_first and evaluations(draft) < evaluations(settings):
@@ -297,6 +347,8 @@ def compute_ic_from_latents(
         Fixed probes in place of those drawn from the seed.
     noise : array (T, D), or (M, T, D) for ``noising="average"``, optional
         The noise of "monte_carlo" (its mean) or "average" in place of what is drawn.
+    device : str
+        See `load_model`.
 
     Returns
     -------
@@ -307,6 +359,15 @@ def compute_ic_from_latents(
     ------
     SettingsError
         If a shape does not fit, a value is not finite, or the mode has no noise to fix.
+
+    Examples
+    --------
+    >>> latents = np.random.default_rng(0).normal(size=(5, 64))
+    >>> ic, stderr = compute_ic_from_latents(latents, settings=ICSettings(noise_levels=[0.3, 1.0]))
+    >>> ic.shape
+    (2, 4)
+    >>> ic[1].round(3)
+    array([58.812, 58.812, 58.812, 58.812])
     """
     settings = settings or ICSettings()
     loaded = load_model(model, device)
@@ -350,6 +411,7 @@ def describe(encoded: Encoded, model: ICModel, settings: ICSettings) -> dict[str
             "sha256": model.digest,
             "device": str(model.device),
             **{key: model.card[key] for key in ("source", "licence") if key in model.card},
+            **({"codec": model.codec.description} if isinstance(model.codec, Music2Latent) else {}),
         },
         "settings": settings.to_dict(),
         "precision": precision_on(settings, model.device),

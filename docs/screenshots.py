@@ -15,6 +15,11 @@ SONG = f"""{IMPORT}
 w = aw.AudioICWidget(aw.example("minuet"), annotations=[(0.0, 10.3, "A"), (10.3, 20.2, "A repeated")])
 w"""
 DONE = "w.status() === 'done'"
+COMPARED = f"""{IMPORT}
+both = aw.compare(aw.example("minuet"), aw.example("frere_jacques"), noise_levels=[0.3, 0.6])
+both"""
+ALL_DONE = "() => { const all = [...document.querySelectorAll('.audioic')]; return all.length === 2 && "
+ALL_DONE += "all.every((root) => root.audioic.status() === 'done'); }"
 
 
 def shoot(notebook: Notebook, name: str) -> None:
@@ -35,6 +40,7 @@ def pictures(lab: Lab, browser: Browser) -> None:
     light.run("w.smoothing = 5; w.view = (5.0, 15.0)")
     for panel in ("spectrogram", "peaks", "help"):
         light.page.get_by_test_id(panel).click()
+    light.page.get_by_text("Peaks are listed when").wait_for(state="hidden")
     shoot(light, "-overlay")
     light.close()
     dark = open_notebook(lab, browser, SONG, theme="JupyterLab Dark", size=(1280, 1200))
@@ -49,6 +55,12 @@ def pictures(lab: Lab, browser: Browser) -> None:
     narrow.widget.evaluate("(root) => { root.style.width = '480px'; }")
     shoot(narrow, "-narrow")
     narrow.close()
+    both = open_notebook(lab, browser, COMPARED, size=(1280, 1200))
+    both.page.wait_for_function(ALL_DONE, timeout=60_000)
+    both.run("both.widgets[0].selection = (9.2, 11.6); both.widgets[0].current_time = 4.15")
+    both.page.wait_for_timeout(600)
+    both.page.locator(".jp-OutputArea-output:has(.audioic)").screenshot(path=HERE / "widget-compare.png")
+    both.close()
     running = open_notebook(lab, browser, SONG.replace("annotations", "preset='pa-audioic', annotations"))
     running.until("w.status() === 'running' && w.trace(0.3)?.states.filter((s) => s === 3).length > 60")
     shoot(running, "-running")

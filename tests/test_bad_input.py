@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from conftest import DATA
 
 from audioic_widget import cli
 from audioic_widget.errors import (
@@ -27,7 +28,6 @@ from audioic_widget.errors import (
 from audioic_widget.examples import example
 from audioic_widget.ic import SilenceWarning, compute_ic
 from audioic_widget.model.frozen import FrozenHead
-from conftest import DATA
 
 RATE = 44_100
 NO_CUDA = "cuda:99" if torch.cuda.is_available() else "cuda"

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from conftest import DATA
 
 from audioic_widget import cli
 from audioic_widget.corpus import ICDataset, Item, compute_corpus, find_items, run, shard
@@ -24,7 +25,6 @@ from audioic_widget.corpus.shard import run_shard
 from audioic_widget.errors import AudioError, Cancelled, ExecutorError, OutputError, SettingsError
 from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.ic import compute_ic
-from conftest import DATA
 
 RATE = 44_100
 FAST: dict[str, Any] = {"preset": "draft", "n_steps": 2, "n_probes": 2, "noise_levels": (0.0, 0.6), "device": "cpu"}

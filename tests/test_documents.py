@@ -97,6 +97,33 @@ def test_the_guide_shows_the_presets_as_they_are() -> None:
         assert (solver, int(n_steps), probes) == (settings.solver, settings.n_steps, expected)
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
+def test_a_tutorial_is_executed_whole_and_of_no_machine(path: Path) -> None:
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "Run `make notebooks`."
+    outputs = [output for cell in code for output in cell.outputs]
+    assert any("image/png" in str(output) for output in outputs)
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    assert not re.search(r"(?<![\w/])/(?:tmp|home|root|Users)/", str([cell.source for cell in code] + outputs))
+    assert notebook.metadata.keys() == {"kernelspec", "language_info"}
+
+
+def test_the_tutorials_are_small() -> None:
+    assert sum(path.stat().st_size for path in NOTEBOOKS) < 3e6
+
+
+def test_the_keys_are_those_of_the_widget() -> None:
+    table = re.search(r"const HELP.*?^\];", (ROOT / "js" / "src" / "keys.ts").read_text(), re.MULTILINE | re.DOTALL)
+    assert table is not None
+    keys = re.findall(r'\["([^"]+)", "([^"]+)"\]', table[0])
+    assert len(keys) > 10
+    guide = (ROOT / "docs" / "guides" / "widget.md").read_text()
+    assert [f"| {key} | {does} |" for key, does in keys if f"| {key} | {does} |" not in guide] == []
+
+
 def test_every_error_has_advice() -> None:
     advice = (ROOT / "docs" / "reference" / "errors.md").read_text()
     raised = [name for name, value in vars(errors).items() if isinstance(value, type)]

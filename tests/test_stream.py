@@ -123,7 +123,7 @@ def test_no_draft_where_it_would_cost_as_much(mini: ICModel, encoded: Encoded) -
 def test_visible_frames_come_first(mini: ICModel, encoded: Encoded) -> None:
     short = dataclasses.replace(mini, context_frames=8)
     plain = drained(encoded, short)[-1].result
-    partials = drained(encoded, short, visible=[(17, 19), (9, 10)])
+    partials = drained(encoded, short, visible=lambda: [(17, 19), (9, 10)])
     for stage in ("draft", "final"):
         first, second = [p for p in partials if p.stage == stage][:2]
         assert first.first <= 17 < first.stop
@@ -137,7 +137,7 @@ def test_they_come_first_inside_a_window_of_context_too(
     mini: ICModel, encoded: Encoded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("audioic_widget.engine.CPU_ROWS", 20)  # a few frames a tile
-    tiles = [p for p in drained(encoded, mini, visible=[(17, 19)]) if p.stage == "final" and p.result is None]
+    tiles = [p for p in drained(encoded, mini, visible=lambda: [(17, 19)]) if p.stage == "final" and p.result is None]
     assert len(tiles) > 4
     assert tiles[0].first <= 17 < tiles[0].stop
     others = [p.first for p in tiles if not (p.first < 19 and p.stop > 17)]

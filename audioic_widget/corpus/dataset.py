@@ -37,6 +37,29 @@ class ICDataset:
     ------
     AudioError
         If there is none.
+
+    Examples
+    --------
+    >>> from audioic_widget import compute_corpus, example
+    >>> made = compute_corpus([example("loop")], "dataset", preset="draft", noise_levels=[0.3])
+    >>> data = ICDataset("dataset")
+    >>> data.files()["status"].tolist()
+    ['ok']
+    >>> data.values(noise_level=0.3).columns.tolist()
+    ['file', 'frame', 'time', 'noise_level', 'ic', 'stderr']
+    >>> data.summary().columns.tolist()
+    ['file', 'noise_level', 'frames', 'mean', 'sd', 'stderr']
+    >>> (name,) = data.done()
+    >>> data.result(name).noise_levels
+    array([0.3])
+    >>> data.model["name"]
+    'mini'
+    >>> data.scan("files").count_rows()
+    1
+    >>> widget = data.open(name)
+    >>> widget.wait(timeout=300).noise_levels
+    array([0.3])
+    >>> widget.close()
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -49,11 +72,22 @@ class ICDataset:
 
     @property
     def model(self) -> dict[str, str]:
-        """Name and SHA-256 of the model that computed it."""
-        return dict(json.loads((self.path / "dataset.json").read_text(encoding="utf-8"))["model"])
+        """Name and SHA-256 of the model that computed it.
+
+        Raises
+        ------
+        AudioError
+            If the dataset's description is damaged.
+        """
+        path = self.path / "dataset.json"
+        try:
+            model = json.loads(path.read_text(encoding="utf-8"))["model"]
+            return {name: str(model[name]) for name in ("name", "sha256")}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise AudioError(f"{path} is damaged: call audioic corpus with a new folder.") from error
 
     def scan(self, table: Literal["values", "files"] = "values") -> pads.Dataset:
-        """The tables as a lazy `pyarrow.dataset.Dataset`, which Polars, DuckDB and Dask take as it is.
+        """The tables, `table` being "values" or "files", as a lazy `pyarrow.dataset.Dataset`, which Polars, DuckDB and Dask take as it is.
 
         Examples
         --------
@@ -75,7 +109,7 @@ class ICDataset:
         return set(self.scan("files").to_table(columns=["file"])["file"].to_pylist())
 
     def values(self, files: Sequence[str] | None = None, noise_level: float | None = None) -> pd.DataFrame:
-        """Rows ``file, frame, time, noise_level, ic, stderr``, of some files or one level if asked for."""
+        """Rows ``file, frame, time, noise_level, ic, stderr``, of some `files` or one `noise_level` if asked for; s, nats."""
         wanted = pads.scalar(True)
         if files is not None:
             wanted = wanted & pads.field("file").cast(pa.string()).isin(list(files))
@@ -90,7 +124,7 @@ class ICDataset:
         return pd.concat(parts or [_summary_of(VALUES.empty_table().to_pandas())], ignore_index=True)
 
     def result(self, file: str) -> ICResult:
-        """The result of one file.
+        """The result of one `file`, named by its id.
 
         Raises
         ------

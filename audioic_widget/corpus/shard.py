@@ -37,6 +37,11 @@ class Job:
         See `load_model`.
     threads : int or None
         Of PyTorch in a worker; as they are if None.
+
+    Examples
+    --------
+    >>> Job("dataset", ICSettings(preset="draft")).model
+    'mini'
     """
 
     output: str
@@ -70,10 +75,25 @@ def run_shard(items: Sequence[Item], job: Job) -> list[Row]:
     While one file is computed a thread reads and encodes the next. A file that cannot be computed is a row with its
     error. The values are written before the table of files, each whole or not at all, so what the table names is there.
 
+    Parameters
+    ----------
+    items : sequence of Item
+    job : Job
+
     Raises
     ------
     ModelError, DeviceError, OutputError
         If nothing could be computed or written whatever the file.
+
+    Examples
+    --------
+    >>> from audioic_widget import example
+    >>> for folder in ("values", "files"):
+    ...     Path("dataset", folder).mkdir(parents=True)
+    >>> settings = ICSettings(preset="draft", noise_levels=(0.3,))
+    >>> (row,) = run_shard([Item("loop", str(example("loop")))], Job("dataset", settings))
+    >>> row["status"], row["frames"]
+    ('ok', 202)
     """
     if job.threads is not None:
         torch.set_num_threads(job.threads)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from jsonargparse import ArgumentParser
 
-from audioic_widget.console import exit_status
+from audioic_widget.console import exit_status, failed, parsed
+from audioic_widget.errors import AudioICError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,7 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = ArgumentParser(prog="audioic train", description="Train a model on a folder of recordings.")
     command.add_argument("--config", action="config", help="File with settings, as --print_config prints them.")
     command.add_class_arguments(TrainingSettings)
-    values = vars(command.parse_args(arguments))
+    try:
+        values = vars(parsed(command, arguments))
+    except AudioICError as error:
+        return failed(error)
     values.pop("config")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
 

@@ -109,7 +109,7 @@ class Session:
         return spectrogram_tile(self.recording.samples, level, first, count, peak)
 
     def compute(
-        self, settings: ICSettings, visible: Sequence[tuple[int, int]], check: Callable[[], None]
+        self, settings: ICSettings, visible: Callable[[], Sequence[tuple[int, int]]], check: Callable[[], None]
     ) -> Iterator[Update]:
         """Compute what is not remembered: first a draft, then values as asked for.
 
@@ -136,7 +136,11 @@ class Session:
         yield Update(wanted, 0, ic, stderr, "final", 1.0, result)
 
     def _partials(
-        self, encoded: Encoded, settings: ICSettings, visible: Sequence[tuple[int, int]], check: Callable[[], None]
+        self,
+        encoded: Encoded,
+        settings: ICSettings,
+        visible: Callable[[], Sequence[tuple[int, int]]],
+        check: Callable[[], None],
     ) -> Iterator[Partial]:
         """As `stream_ic`, remembering the draft, which does not depend on steps and probes, and the result."""
         draft = settings.replace(preset="draft")

@@ -89,6 +89,7 @@ export class Session {
       ["change:group", () => this.onGroup()],
       ...LINKED.map((name): [string, () => void] => [`change:${name}`, () => this.share(name)]),
       ["change", () => this.onTrait()],
+      ["comm_live_update", () => this.onKernel()],
     ];
     for (const [name, react] of on) model.on(name as "msg:custom", react as never);
     signal.addEventListener("abort", () => {
@@ -109,12 +110,7 @@ export class Session {
       this.alone = true;
       return;
     }
-    const silence = setTimeout(() => {
-      this.alone = true;
-      this.hint =
-        "No kernel answers: this is what was saved. To hear it or to change settings, run its cell in a notebook.";
-      this.changed();
-    }, PATIENCE);
+    const silence = setTimeout(() => this.lost("No kernel answers: this is what was saved."), PATIENCE);
     this.answered = () => {
       clearTimeout(silence);
       if (this.alone) this.hint = "";
@@ -295,6 +291,19 @@ export class Session {
     this.changed();
   }
 
+  /** The host has lost the kernel, or found it again: it does not say which, but first it is lost. */
+  private onKernel(): void {
+    if (this.alone) this.send({ type: "ready" });
+    else this.lost("The kernel has ended: this is what it had sent.");
+  }
+
+  private lost(what: string): void {
+    this.alone = true;
+    this.hint = `${what} To hear it or to change settings, run its cell in a notebook.`;
+    this.player.pause();
+    this.changed();
+  }
+
   private onTime(): void {
     const wanted = this.model.get("current_time");
     if (wanted !== this.reported && !this.said.includes(wanted)) this.seek(wanted);
@@ -319,8 +328,10 @@ export class Session {
     for (const each of this.together) each.changed();
   }
 
-  /** One time axis, as long as the longest recording, and one that sounds. */
+  /** Who comes into a group takes over what it has in common, and is silent where another one sounds. */
   private onGroup(): void {
+    const [first] = this.together;
+    for (const name of LINKED) first.share(name);
     if (this.model.get("solo") && this.others.some((each) => each.model.get("solo"))) this.set("solo", false);
     align();
   }
@@ -328,7 +339,8 @@ export class Session {
   /** Takes the time axis of its group. */
   align(): void {
     const longest = Math.max(...this.together.map((each) => each.model.get("duration")));
-    if (this.timeline.duration !== longest) this.timeline.open(longest);
+    if (this.timeline.duration === longest) return;
+    this.timeline.open(longest);
     this.onView();
     this.changed();
   }

@@ -114,10 +114,12 @@ describe("group", () => {
   });
 
   it("lets a widget in that was alone, and out again", () => {
-    const [a] = session("g", 10);
+    const [a, modelA] = session("g", 10);
     const [b, modelB] = session("", 30);
+    modelA.set("unit", "zscore" as never);
     modelB.set("group", "g" as never);
     expect([a.timeline.end, a.together.length]).toEqual([30, 2]);
+    expect(modelB.get("unit")).toBe("zscore");
     modelB.set("group", "" as never);
     expect([a.together.length, b.together.length, a.timeline.end]).toEqual([1, 1, 10]);
   });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -64,6 +65,12 @@ def test_notebook_7(lab: labs.Lab, browser: Browser) -> None:
     page.locator(".audioic").wait_for()
     assert_it_computes_and_plays(page)
     assert not page.locator(".audioic-still").is_visible()
+    # Keys of a focused control are no commands of the notebook: these would add cells.
+    page.get_by_test_id("rewind").focus()
+    for key in ("Escape", "b", "a"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(200)
+    assert page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length") == 1
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     page.close()
 
@@ -90,4 +97,25 @@ def test_marimo(marimo: str, browser: Browser) -> None:
     page.goto(marimo)
     page.locator(".audioic").wait_for(timeout=60_000)
     assert_it_computes_and_plays(page)
+    page.close()
+
+
+def test_a_page_made_by_nbconvert_shows_the_picture(browser: Browser, tmp_path: Path) -> None:
+    """Without kernel and network; with a network, the page's own widget manager draws the saved traces instead."""
+    cells = [nbformat.v4.new_code_cell(source) for source in (OPEN, "w.wait()")]
+    document = nbformat.v4.new_notebook(cells=cells)
+    document.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(document, tmp_path / "page.ipynb")
+    command = [sys.executable, "-m", "nbconvert", "--execute", "--to", "html", "page.ipynb"]
+    subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": labs.PACKAGE}, check=True)
+    text = (tmp_path / "page.html").read_text()
+    state = json.loads(text.split('application/vnd.jupyter.widget-state+json">')[1].split("</script>")[0])
+    saved = [each["state"]["saved"] for each in state["state"].values() if "saved" in each["state"]]
+    assert [each["levels"] for each in saved] == [[0.0, 0.3, 0.6]]
+    page = browser.new_page()
+    page.route("**/*", lambda route: route.continue_() if route.request.url.startswith("file:") else route.abort())
+    page.goto((tmp_path / "page.html").as_uri())
+    picture = page.locator(".audioic-still")
+    assert picture.is_visible()
+    assert picture.evaluate("(image) => image.naturalWidth") > 500
     page.close()

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser
 import audioic_widget as aw
 
 from .lab import Notebook
+from .sound import place, recorded
 
 pytestmark = pytest.mark.browser
 
@@ -67,20 +68,6 @@ def test_an_exported_page_opens_from_disk_and_can_be_zoomed(browser: Browser, tm
     page.close()
 
 
-RECORD = """async (root) => {
-    const tap = root.audioic.tap(), context = tap.context;
-    const source = `registerProcessor("keep", class extends AudioWorkletProcessor {
-        process([input]) { if (input[0]) this.port.postMessage(input[0].slice()); return true; }
-    });`;
-    await context.audioWorklet.addModule(`data:text/javascript;base64,${btoa(source)}`);
-    const node = new AudioWorkletNode(context, "keep"), out = [];
-    node.port.onmessage = ({ data }) => out.push(...data);
-    tap.connect(node);
-    await new Promise((resolve) => setTimeout(resolve, 2500));
-    return [out, root.audioic.position()];
-}"""
-
-
 def test_an_exported_page_plays_with_its_playhead(browser: Browser, tmp_path: Path) -> None:
     notes = [(1.0, 2.0, "</script>verse")]
     widget = aw.AudioICWidget(aw.example("minuet"), preset="draft", noise_levels=[0.3], annotations=notes)
@@ -99,12 +86,10 @@ def test_an_exported_page_plays_with_its_playhead(browser: Browser, tmp_path: Pa
     page.mouse.click(box["x"] + 4 / 20.93 * box["width"], box["y"] + 20)
     page.get_by_test_id("play").click()
     page.wait_for_function("() => document.querySelector('.audioic').audioic.state() === 'playing'")
-    heard, position = widget_on_page.evaluate(RECORD)
-    heard = np.array(heard, np.float32)[: 2 * 44_100]
+    heard = recorded(widget_on_page, 2)
+    position = widget_on_page.evaluate("(root) => root.audioic.position()")
     samples = aw.read_recording(aw.example("minuet")).samples
-    size = 2 ** int(np.ceil(np.log2(len(samples) + len(heard))))
-    match = np.fft.irfft(np.fft.rfft(samples, size) * np.conj(np.fft.rfft(heard, size)), size)[: len(samples)]
-    at = int(match.argmax())
+    at = place(heard, samples)
     assert 4 <= at / 44_100 < 5 < position - 0.2
     error = heard - samples[at : at + len(heard)]
     assert 10 * np.log10(np.mean(heard**2) / np.mean(error**2)) > 20

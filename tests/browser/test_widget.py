@@ -303,7 +303,8 @@ def test_peaks_annotations_spectrogram_and_help(notebook: Notebook) -> None:
     page.get_by_test_id("clicks").check()
     page.get_by_test_id("peak-0").click()
     notebook.until("w.state() === 'playing'")
-    assert notebook.ask("w.position()") == pytest.approx(best - 4096 / 44_100 - 1, abs=0.3)
+    # It has begun a second before its frame, and may have played for a moment.
+    assert -0.05 < float(str(notebook.ask("w.position()"))) - (best - 4096 / 44_100 - 1) < 1
     page.get_by_test_id("play").click()
     bright = page.get_by_test_id("mel").evaluate(
         "(c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 == 0 && v > 150).length"
