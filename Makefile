@@ -1,15 +1,16 @@
-# make lab: JupyterLab on the first tutorial. make test: every check and test. Both install what they need into ENV.
+# make lab: JupyterLab on the first tutorial. make test: every check and test. make docs: the documentation, in build/docs.
+# make notebooks: all tutorials executed in place. Each installs what it needs into ENV.
 
 PYTHON ?= python3
 ENV ?= .venv
 BIN = $(ENV)/bin
 
-.PHONY: lab test check browser clean
+.PHONY: lab test check docs notebooks browser clean
 
 lab: $(ENV)/lab
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_first_listen.ipynb
 
-test: $(ENV)/test browser check
+test: $(ENV)/test browser check docs
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --nbval notebooks -o addopts=""
 
@@ -18,6 +19,12 @@ check: $(ENV)/test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python js/npm.py run check
+
+docs: $(ENV)/test
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/docs
+
+notebooks: $(ENV)/test
+	$(BIN)/python -m docs.execute_notebooks
 
 # The browser tests take the system's Chromium; else Debian's, where one may install it; else Playwright's own.
 browser: $(ENV)/test
@@ -37,4 +44,4 @@ $(ENV)/test: $(ENV)/bin/python pyproject.toml constraints.txt
 	touch $@ $(ENV)/lab
 
 clean:
-	rm -rf $(ENV) js/node_modules audioic_widget/widget/static dist
+	rm -rf $(ENV) js/node_modules audioic_widget/widget/static build dist

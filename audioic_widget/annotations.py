@@ -48,8 +48,11 @@ class Annotations:
 
     Examples
     --------
-    >>> Annotations([1.0, 0.0], [2.0, 0.0], ["verse", "click"]).label
+    >>> annotations = Annotations([1.0, 0.0], [2.0, 0.0], ["verse", "click"])
+    >>> annotations.label
     ('click', 'verse')
+    >>> annotations.to_dataframe()["end"].tolist()
+    [0.0, 2.0]
     """
 
     start: NDArray[np.float64]
@@ -142,6 +145,12 @@ def annotation_ic(result: ICResult, annotations: AnnotationsLike) -> pd.DataFram
     """IC inside every annotation.
 
     A span takes in every frame that it touches; a moment, the frame that is sounding then.
+
+    Parameters
+    ----------
+    result : ICResult
+    annotations : Annotations, DataFrame, path, or sequence
+        Whatever `Annotations.of` takes.
 
     Returns
     -------

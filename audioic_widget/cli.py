@@ -19,7 +19,8 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 from tqdm import tqdm
 
-from audioic_widget.errors import AudioICError, OutputError, SettingsError
+from audioic_widget.console import exit_status, failed, parsed
+from audioic_widget.errors import AudioICError, SettingsError
 
 SUBCOMMANDS = {
     "corpus": "audioic_widget.corpus.__main__",
@@ -35,39 +36,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in SUBCOMMANDS:
         return int(import_module(SUBCOMMANDS[words[0]]).main(words[1:]))
-    options = parser().parse_args(words)
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     try:
-        settings = settings_of(options)
-        paths = [Path(name) for name in names_of(options.audio_files)]
-        outputs = output_paths(paths, Path(options.output_dir))
-        Path(options.output_dir).mkdir(parents=True, exist_ok=True)
-        # Torch is slow to import: help and mistakes do not wait for it.
-        from audioic_widget.model.catalogue import load_model
-
-        model = load_model(options.model, options.device)
+        options = parsed(parser(), words)
     except AudioICError as error:
         return failed(error)
-    except OSError as error:
-        return failed(OutputError(f"{options.output_dir} cannot be made ({error.strerror}): choose another folder."))
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    return exit_status(lambda: run(options), options.output_dir, "the files named above are complete.")
+
+
+def run(options: Namespace) -> int:
+    """Compute and write every file; the exit status."""
+    settings = settings_of(options)
+    paths = [Path(name) for name in names_of(options.audio_files)]
+    outputs = output_paths(paths, Path(options.output_dir))
+    Path(options.output_dir).mkdir(parents=True, exist_ok=True)
+    # Torch is slow to import: help and mistakes do not wait for it.
+    from audioic_widget.model.catalogue import load_model
+
+    model = load_model(options.model, options.device)
     status = 0
-    try:
-        for path, output in zip(paths, outputs, strict=True):
-            try:
-                write_one(path, output, model, settings)
-                print(f"{path} -> {output}")
-            except AudioICError as error:
-                status = failed(error)
-    except KeyboardInterrupt:
-        print("interrupted: the files named above are complete.", file=sys.stderr)
-        return 130
+    for path, output in zip(paths, outputs, strict=True):
+        try:
+            write_one(path, output, model, settings)
+            print(f"{path} -> {output}")
+        except AudioICError as error:
+            status = failed(error)
     return status
-
-
-def failed(error: AudioICError) -> int:
-    """Say what went wrong; the exit status."""
-    print(f"error: {error}", file=sys.stderr)
-    return 2
 
 
 def parser() -> ArgumentParser:
@@ -195,7 +189,12 @@ def write_one(path: Path, output: Path, model: Any, settings: Any) -> None:
 
     recording = read_recording(path)
     with tqdm(
-        total=1.0, desc=path.name, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}", delay=1, leave=False
+        total=1.0,
+        desc=path.name,
+        bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}",
+        delay=1,
+        leave=False,
+        disable=None,  # where nobody looks
     ) as bar:
         encoded = encode(recording, model, settings.audio_type, alignment=settings.alignment)
         for partial in stream_ic(encoded, model, settings, coarse_first=False):

@@ -164,12 +164,16 @@ def solve(
 
 
 def precision_on(settings: ICSettings, device: torch.device) -> str:
-    """The number format that "auto" stands for: "bfloat16" on CPUs that multiply it in hardware, else "float32"."""
+    """The number format that "auto" stands for: "bfloat16" where the hardware multiplies it fast, else "float32"."""
     if settings.precision != "auto":
         return settings.precision
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    fast = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
-    return "bfloat16" if device.type == "cpu" and fast else "float32"
+    fast = False
+    if device.type == "cuda":
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+    elif device.type == "cpu":
+        capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+        fast = bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    return "bfloat16" if fast else "float32"
 
 
 def _end(parts: list[Future[None]]) -> None:
@@ -293,6 +297,7 @@ class _Solver:
         """Solve at most `size` latents from `low` on, below `stop`; out of memory, halve the size and go on."""
         try:
             self._fill(values, window, low, levels, size, stop)
+            return
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -301,9 +306,10 @@ class _Solver:
                     f"The {self.latents.device.type} has too little free memory for a single frame: "
                     "ask for fewer noise levels, probes or draws, or free memory."
                 ) from error
-            half, high = -(-size // 2), min(low + size, stop)
-            for start in range(low, high, half):
-                self.fill(values, window, start, levels, half, high)
+        # Out here the error is gone, and with it what the failed attempt held.
+        half, high = -(-size // 2), min(low + size, stop)
+        for start in range(low, high, half):
+            self.fill(values, window, start, levels, half, high)
 
     @torch.inference_mode()
     def _fill(self, values: Values, window: _Window, low: int, levels: slice, size: int, stop: int) -> None:

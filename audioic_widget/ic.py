@@ -7,8 +7,10 @@ no notebook and no file format.
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, BinaryIO, Literal
@@ -20,10 +22,12 @@ from torch import Tensor
 
 from audioic_widget.alignment import published_rows
 from audioic_widget.audio import Recording, read_recording, sounding_range
+from audioic_widget.codec import Codec
 from audioic_widget.codec.music2latent import Music2Latent
 from audioic_widget.engine import Fixed, Values, evaluations, precision_on, solve
 from audioic_widget.errors import ModelError, SettingsError
 from audioic_widget.frames import FRAME_SAMPLES, FrameGrid
+from audioic_widget.kept import kept
 from audioic_widget.model.catalogue import ICModel, load_model
 from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
@@ -37,7 +41,16 @@ Audio = str | os.PathLike[str] | BinaryIO | NDArray[Any] | Recording
 
 
 class SilenceWarning(UserWarning):
-    """The recording holds nothing to compute IC of; its result is NaN throughout."""
+    """The recording holds nothing to compute IC of; its result is NaN throughout.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     result = compute_ic(np.zeros(44_100), sample_rate=44_100, noise_levels=[0.3])
+    >>> caught[0].category.__name__
+    'SilenceWarning'
+    """
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,14 @@ class Partial:
         Share of the work done, in [0, 1].
     result : ICResult or None
         The whole, on the last one only.
+
+    Examples
+    --------
+    >>> seen = []
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, 44_100)
+    >>> result = compute_ic(noise, sample_rate=44_100, noise_levels=[0.3], on_partial=seen.append)
+    >>> seen[0].stage, seen[-1].stage, seen[-1].progress
+    ('draft', 'final', 1.0)
     """
 
     first: int
@@ -146,16 +167,32 @@ def compute_ic(
     array([     nan, 58.81207, 58.81207])
     """
     settings = (settings or ICSettings()).replace(**fields)
-    recording = read_recording(audio, sample_rate)
-    encoded = encode(recording, load_model(model, device), settings.audio_type, alignment=settings.alignment)
+    recording, loaded = read_and_load(audio, sample_rate, model, device)
+    encoded = encode(recording, loaded, settings.audio_type, alignment=settings.alignment)
     result = None
-    for partial in stream_ic(encoded, load_model(model, device), settings, coarse_first=on_partial is not None):
+    for partial in stream_ic(encoded, loaded, settings, coarse_first=on_partial is not None):
         if on_partial is not None:
             on_partial(partial)
         result = partial.result
     assert result is not None
     warn_if_silent(result)
     return result
+
+
+def read_and_load(
+    audio: Audio, sample_rate: int | None, model: str | os.PathLike[str] | ICModel, device: str
+) -> tuple[Recording, ICModel]:
+    """`read_recording` and `load_model` side by side; what is wrong with the audio is said first, and at once."""
+    loaded: Future[ICModel] = Future()
+
+    def load() -> None:
+        try:
+            loaded.set_result(load_model(model, device))
+        except BaseException as error:
+            loaded.set_exception(error)
+
+    threading.Thread(target=load, name="audioic-load", daemon=True).start()
+    return read_recording(audio, sample_rate), loaded.result()
 
 
 def warn_if_silent(result: ICResult) -> None:
@@ -186,10 +223,38 @@ def encode(
     if alignment == "published":
         rows = published_rows(recording, audio_type)
         codec = model.codec.chunked("published") if isinstance(model.codec, Music2Latent) else model.codec
-        latents = codec.encode(recording.samples[rows.start : rows.stop], 0, rows.n_latents, check)
+        latents = _latents(recording, slice(rows.start, rows.stop), (0, rows.n_latents), model, codec, check)
         return Encoded(recording, latents, rows.leading - 1, rows.n_rows)
-    first, stop = sounding_range(recording, audio_type)
-    return Encoded(recording, model.codec.encode(recording.samples, first, stop, check), first)
+    frames = sounding_range(recording, audio_type)
+    whole = slice(0, len(recording.samples))
+    return Encoded(recording, _latents(recording, whole, frames, model, model.codec, check), frames[0])
+
+
+def _latents(
+    recording: Recording,
+    samples: slice,
+    frames: tuple[int, int],
+    model: ICModel,
+    codec: Codec,
+    check: Check | None,
+) -> Tensor:
+    """Latents of the `frames` ``(first, stop)`` of some `samples`, kept from session to session if the codec is slow."""
+
+    def make() -> Tensor:
+        return codec.encode(recording.samples[samples], *frames, check)
+
+    if not isinstance(codec, Music2Latent):
+        return make()
+    key = {
+        "audio": recording.checksum,
+        "samples": (samples.start, samples.stop),
+        "frames": frames,
+        "model": model.digest,
+        "codec": codec.description,
+        "chunking": codec.chunking,
+        "device": model.device.type,
+    }
+    return kept(key, make).to(model.device)
 
 
 def stream_ic(
@@ -282,6 +347,8 @@ def compute_ic_from_latents(
         Fixed probes in place of those drawn from the seed.
     noise : array (T, D), or (M, T, D) for ``noising="average"``, optional
         The noise of "monte_carlo" (its mean) or "average" in place of what is drawn.
+    device : str
+        See `load_model`.
 
     Returns
     -------
@@ -292,6 +359,15 @@ def compute_ic_from_latents(
     ------
     SettingsError
         If a shape does not fit, a value is not finite, or the mode has no noise to fix.
+
+    Examples
+    --------
+    >>> latents = np.random.default_rng(0).normal(size=(5, 64))
+    >>> ic, stderr = compute_ic_from_latents(latents, settings=ICSettings(noise_levels=[0.3, 1.0]))
+    >>> ic.shape
+    (2, 4)
+    >>> ic[1].round(3)
+    array([58.812, 58.812, 58.812, 58.812])
     """
     settings = settings or ICSettings()
     loaded = load_model(model, device)
@@ -335,6 +411,7 @@ def describe(encoded: Encoded, model: ICModel, settings: ICSettings) -> dict[str
             "sha256": model.digest,
             "device": str(model.device),
             **{key: model.card[key] for key in ("source", "licence") if key in model.card},
+            **({"codec": model.codec.description} if isinstance(model.codec, Music2Latent) else {}),
         },
         "settings": settings.to_dict(),
         "precision": precision_on(settings, model.device),

@@ -40,11 +40,35 @@ class ICResult:
     provenance : dict
         Versions, model, settings, audio; JSON values only.
 
+    Raises
+    ------
+    SettingsError
+        If shapes do not fit.
+
     Examples
     --------
-    >>> result = ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]])
+    >>> result = ICResult([0.1, 0.2, 0.3], [0.3], [[np.nan, 41.5, 40.5]], [[np.nan, 0.2, 0.1]])
     >>> result.ic_at(0.3)
-    array([ nan, 41.5])
+    array([ nan, 41.5, 40.5])
+    >>> result.between(0.22, 0.3).ic
+    array([[40.5]])
+    >>> result.normalized("minmax").ic
+    array([[nan,  1.,  0.]])
+    >>> result.peaks(k=1)["time"].tolist()
+    [0.2]
+    >>> result.summary()["mean"].tolist()
+    [41.0]
+    >>> result.to_dataframe().columns.tolist()
+    ['Time', 'IC_0.3']
+    >>> result.below_floor
+    array([[False, False, False]])
+    >>> result.resample(20.0, "linear").shape
+    (1, 6)
+    >>> axes = result.plot()
+    >>> result.to_csv("song.csv")
+    >>> result.save("song.npz")
+    >>> ICResult.load("song.npz")
+    ICResult(3 frames, 0.3 s, noise levels 0.3)
     """
 
     time: Floats
@@ -89,7 +113,7 @@ class ICResult:
         return below
 
     def ic_at(self, noise_level: float) -> Floats:
-        """IC ``(F,)`` at one of the computed levels.
+        """IC ``(F,)`` in nats at `noise_level`, one of the computed levels.
 
         Raises
         ------
@@ -121,6 +145,11 @@ class ICResult:
         ----------
         method : {"zscore", "minmax", "headroom"}
             Mean 0 and standard deviation 1; 0 to 1; or nats above the closed-form "no knowledge" line.
+
+        Raises
+        ------
+        SettingsError
+            If `method` is none of these.
         """
         if method == "zscore":
             shift, scale = _nan(np.nanmean, self.ic), _nan(np.nanstd, self.ic)
@@ -200,20 +229,20 @@ class ICResult:
         return pd.DataFrame({"Time": self.time, **columns})
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the published columns (``Time,IC_<level>...``) as CSV; see `formats.write_csv`."""
+        """Write the published columns (``Time,IC_<level>...``) as CSV to `path`; see `formats.write_csv`."""
         from audioic_widget.formats import write_csv
 
         write_csv(self, path)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything, provenance included, as npz; `load` reads it back."""
+        """Write everything, provenance included, as npz to `path`; `load` reads it back."""
         from audioic_widget.formats import write_npz
 
         write_npz(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ICResult:
-        """Read what `save` wrote."""
+        """Read what `save` wrote to `path`."""
         from audioic_widget.formats import read_npz
 
         return read_npz(path)
@@ -221,13 +250,13 @@ class ICResult:
     def resample(
         self, rate: float, kind: Literal["impulse", "hold", "linear"] = "impulse", unit: Literal["raw", "z"] = "raw"
     ) -> Floats:
-        """Regressors ``(L, n)`` at `rate` samples a second from the recording's begin; see `regressors.resample`."""
+        """Regressors ``(L, n)`` at `rate` samples a second from the recording's begin; `kind` and `unit` as in `regressors.resample`."""
         from audioic_widget.regressors import resample
 
         return resample(self, rate, kind, unit)
 
     def plot(self, ax: Axes | None = None, levels: Sequence[float] | None = None) -> Axes | NDArray[np.object_]:
-        """Draw the traces with matplotlib; see `audioic_widget.plot.plot_ic`."""
+        """Draw the traces (of `levels`) with matplotlib: lanes ``(L, 1)``, or all in `ax`; see `audioic_widget.plot.plot_ic`."""
         from audioic_widget.plot import plot_ic
 
         return plot_ic(self, ax=ax, levels=levels)

@@ -23,7 +23,7 @@ Alignment = Literal["grid", "published"]
 
 _CLUSTERED = {"spacing": "quadratic"}
 _PRESETS: dict[str, dict[str, Any]] = {
-    "draft": {"solver": "midpoint", "n_steps": 6, "solver_options": _CLUSTERED, "n_probes": 4},
+    "draft": {"solver": "midpoint", "n_steps": 6, "solver_options": _CLUSTERED, "n_probes": 6},
     "standard": {"solver": "midpoint", "n_steps": 16, "solver_options": _CLUSTERED, "n_probes": 8},
     "pa-audioic": {
         "solver": "euler",
@@ -37,7 +37,6 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "n_steps": 40,
         "solver_options": _CLUSTERED,
         "divergence": "exact",
-        "precision": "float32",
     },
 }
 _COMMON: dict[str, Any] = {
@@ -108,8 +107,13 @@ class ICSettings:
     --------
     >>> ICSettings().n_steps
     16
-    >>> ICSettings(preset="pa-audioic", n_steps=50).solver
-    'euler'
+    >>> settings = ICSettings(preset="pa-audioic", n_steps=50)
+    >>> settings.solver, settings.spacing
+    ('euler', 'uniform')
+    >>> settings.replace(preset="standard").spacing
+    'quadratic'
+    >>> settings.to_dict()["seed"]
+    0
     """
 
     preset: Preset = "standard"
@@ -190,7 +194,20 @@ class ICSettings:
         return str(self.solver_options.get("spacing", "uniform"))
 
     def replace(self, **changes: Any) -> ICSettings:
-        """These settings with some fields changed; a new `preset` refills the fields it governs."""
+        """These settings with some fields changed; a new `preset` refills the fields it governs.
+
+        Parameters
+        ----------
+        **changes
+            Fields and their new values.
+
+        Raises
+        ------
+        TypeError
+            For a field that there is not.
+        SettingsError
+            If a value is out of range or two values exclude each other.
+        """
         unknown = set(changes) - {f.name for f in dataclasses.fields(self)}
         if unknown:
             raise TypeError(f"ICSettings has no field {sorted(unknown)[0]!r}.")

@@ -19,6 +19,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.ticker import NullFormatter
 from models import LEVELS, example_latents, machine, medians, seconds
 from numpy.typing import NDArray
 from torch import Tensor
@@ -88,15 +89,14 @@ def peers(model: ICModel, latents: Tensor) -> list[Procedure]:
         values = []
         for t0, context, start in asked_for(model, latents):
             shape = (probes or 64, *start.shape)
-            eye = torch.eye(64)[:, None].expand(shape)
-            tangents = eye if probes is None else torch.randint(0, 2, shape) * 2.0 - 1
+            basis = torch.eye(64)[:, None].expand(shape) if probes is None else torch.randint(0, 2, shape) * 2.0 - 1
 
             def derivative(
                 clock: Tensor,
                 state: tuple[Tensor, Tensor],
                 context: Tensor = context,
                 t0: float = t0,
-                u: Tensor = tangents,
+                u: Tensor = basis,
             ) -> tuple[Tensor, Tensor]:
                 with torch.enable_grad():
                     x = state[0].detach().requires_grad_()
@@ -191,6 +191,7 @@ def plot(points: list[tuple[Procedure, float, Floats]], path: Path) -> None:
                 for cost, rms, name in own:
                     axis.annotate(name, (cost, rms), xytext=(6, 4), textcoords="offset points", fontsize=8)
         axis.set(xscale="log", yscale="log", title=f"noise level {level}", xlabel="ms a frame and level")
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("rms error, nats")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(families), fontsize=8)

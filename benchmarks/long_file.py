@@ -1,8 +1,9 @@
-"""Time and memory for opening long files: ``python benchmarks/long_file.py [--seconds 180]``.
+"""Time and memory for long files: ``python benchmarks/long_file.py [--seconds 180]``, or ``--hours 1 3``.
 
-Each file is opened in a process of its own, as the notebook widget opens it: read, encode, a draft of all
-values, then the default settings. Prints a Markdown table. Seconds count from the opening of the file; memory
-is the most held, less what the imports took.
+Each file is opened in a process of its own, as the notebook widget opens it: read while the model loads, encode,
+a draft of all values, then the default settings. Seconds count from the opening of the file; memory is the most
+held, less what the imports took. With ``--hours``, files so long are computed at three levels by one preset, and what
+is printed is time and memory against length: also the processor's seconds, which other programs disturb less.
 """
 
 from __future__ import annotations
@@ -26,8 +27,7 @@ FILES = {
 }
 COLUMNS = {
     "frames": "frames",
-    "read": "read, s",
-    "model": "model loaded, s",
+    "read": "read and model loaded, s",
     "encoded": "encoded, s",
     "first": "first values, s",
     "draft": "draft complete, s",
@@ -60,9 +60,7 @@ def make(path: Path, rate: int, channels: int, subtype: str, seconds: float) -> 
 
 def measure(path: Path) -> dict[str, float]:
     """Open `path` as the widget does."""
-    from audioic_widget.audio import read_recording
-    from audioic_widget.ic import encode, stream_ic
-    from audioic_widget.model.catalogue import load_model
+    from audioic_widget.ic import encode, read_and_load, stream_ic
     from audioic_widget.settings import ICSettings
 
     imports = peak_mb()
@@ -72,11 +70,9 @@ def measure(path: Path) -> dict[str, float]:
     def note(what: str) -> None:
         found[what] = time.perf_counter() - begin
 
-    recording = read_recording(path)
+    recording, model = read_and_load(path, None, "mini", "auto")
     note("read")
     found["frames"], found["peak_read"] = recording.grid.n_frames, peak_mb() - imports
-    model = load_model("mini")
-    note("model")
     encoded = encode(recording, model)
     note("encoded")
     found["peak_encoded"] = peak_mb() - imports
@@ -88,6 +84,35 @@ def measure(path: Path) -> dict[str, float]:
     note("standard")
     found["peak"] = peak_mb() - imports
     return found
+
+
+def make_hours(path: Path, hours: float) -> None:
+    """Write `hours` of a tune of three minutes, again and again, mono at 44.1 kHz."""
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        tune = Path(folder, "tune.wav")
+        make(tune, 44_100, 1, "PCM_16", 180.0)
+        sound, rate = soundfile.read(tune, dtype="int16")
+    with soundfile.SoundFile(path, "w", rate, 1, "PCM_16") as file:
+        for start in range(0, round(hours * 3600 * rate), len(sound)):
+            file.write(sound[: round(hours * 3600 * rate) - start])
+
+
+def measure_hours(path: Path, preset: str) -> dict[str, float]:
+    """Compute `path` at three levels."""
+    from audioic_widget.ic import compute_ic
+
+    # What is loaded once and for all is no part of a file's memory.
+    imports = peak_mb()
+    begin, worked = time.perf_counter(), time.process_time()
+    result = compute_ic(path, preset=preset, noise_levels=(0.0, 0.3, 0.6))
+    return {
+        "frames": result.ic.shape[1],
+        "seconds": time.perf_counter() - begin,
+        "processor": time.process_time() - worked,
+        "peak": peak_mb() - imports,
+    }
 
 
 def peak_mb() -> float:
@@ -120,17 +145,44 @@ def child(*words: str) -> str:
     return subprocess.run([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
+def against_length(hours: list[float], preset: str) -> None:
+    """Print time and memory of files of so many hours."""
+    print(child("--step", "machine"), f"Preset {preset}.\n", sep="\n")
+    print(
+        "| hours | frames | s | processor, s | s an hour of audio (processor) | peak, MB |\n|---|---|---|---|---|---|"
+    )
+    for each in hours:
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder, "hours.wav"))
+            child("--step", "make-hours", path, str(each))
+            found = json.loads(child("--preset", preset, "--step", "measure-hours", path))
+        print(
+            f"| {each:g} | {found['frames']} | {found['seconds']:.0f} | {found['processor']:.0f} "
+            f"| {found['processor'] / each:.1f} | {found['peak']:.0f} |",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", default="180", help="length of each file")
+    parser.add_argument("--hours", nargs="+", type=float, help="lengths of files to compute with --preset")
+    parser.add_argument("--preset", default="draft")
     parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
         step, *words = options.step
         if step == "make":
             make(Path(words[0]), int(words[1]), int(words[2]), words[3], float(options.seconds))
+        elif step == "make-hours":
+            make_hours(Path(words[0]), float(words[1]))
+        elif step == "measure-hours":
+            print(json.dumps(measure_hours(Path(words[0]), options.preset)))
         else:
             print(json.dumps(measure(Path(words[0]))) if step == "measure" else machine())
+        return
+    if options.hours:
+        against_length(options.hours, options.preset)
         return
     lines = [" | ".join(["file", *COLUMNS.values()]), " | ".join(["---"] * (1 + len(COLUMNS)))]
     with tempfile.TemporaryDirectory() as folder:

@@ -21,6 +21,22 @@ settings.load_profile("same")
 DATA = Path(__file__).parent / "data"
 
 
+class FolderOfItsOwn:
+    """Examples in docstrings may write files: each runs in a folder of its own."""
+
+    @pytest.fixture(autouse=True)
+    def _folder_of_its_own(
+        self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if isinstance(request.node, pytest.DoctestItem):
+            monkeypatch.chdir(tmp_path)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A fixture of this file would only be for tests; the examples are in the package.
+    config.pluginmanager.register(FolderOfItsOwn())
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     """Small problems: two threads on a busy machine cost more than they give."""

@@ -27,7 +27,7 @@ from audioic_widget.errors import (
 )
 from audioic_widget.examples import example
 from audioic_widget.ic import SilenceWarning, compute_ic
-from audioic_widget.model.head import Head
+from audioic_widget.model.frozen import FrozenHead
 
 RATE = 44_100
 NO_CUDA = "cuda:99" if torch.cuda.is_available() else "cuda"
@@ -221,7 +221,7 @@ def test_too_little_memory_for_one_frame(monkeypatch: pytest.MonkeyPatch, capsys
     def no_memory(*_: object) -> NoReturn:
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(Head, "bind", no_memory)
+    monkeypatch.setattr(FrozenHead, "bind", no_memory)
     with pytest.raises(DeviceError) as caught:
         compute_ic("fine.wav", preset="draft")
     assert_says(str(caught.value), "memory")

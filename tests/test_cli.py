@@ -330,8 +330,8 @@ def test_an_interrupted_run_keeps_what_is_complete(run: Run, folder: Path, monke
             ["a.wav", "--integration_params.solver=scipy", "--integration_params.solver_kwargs={method: RK99}"],
             "solve_ivp",
         ),
-        (["a.wav", "--output_dir", "b.wav"], "b.wav cannot be made"),
-        (["a.wav", "--output_dir", "b.wav/deeper"], "b.wav/deeper cannot be made"),
+        (["a.wav", "--output_dir", "b.wav"], "b.wav cannot be written"),
+        (["a.wav", "--output_dir", "b.wav/deeper"], "b.wav/deeper cannot be written"),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_status_2(run: Run, folder: Path, words: list[str], said: str) -> None:

@@ -102,9 +102,23 @@ def test_work_can_be_ended_between_chunks(monkeypatch: pytest.MonkeyPatch) -> No
     assert calls == [0, 1, 2]
 
 
+@pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx512_bf16"), reason="bfloat16 is emulated here")
+def test_bfloat16_is_close_and_only_where_asked_for() -> None:
+    codec, samples = loaded(), noise(12 * FRAME)
+    exact = codec.encode(samples, 0, 12)
+    fast = codec.in_precision("bfloat16").encode(samples, 0, 12)
+    error = float((fast - exact).norm() / exact.norm())
+    assert 1e-4 < error < 0.1
+    torch.testing.assert_close(fast.square().sum(-1), torch.full((12,), 64.0), atol=0.5, rtol=0)
+    assert torch.equal(codec.encode(samples, 0, 12), exact)
+    assert codec.description["precision"] == "float32"
+
+
 def test_choices_are_checked() -> None:
     with pytest.raises(SettingsError, match="bottleneck"):
         Music2Latent("relu")  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="precision"):
+        Music2Latent(precision="int8")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="chunking"):
         Music2Latent(chunking="none")  # type: ignore[arg-type]
 

@@ -6,8 +6,10 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +17,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from conftest import DATA
 
 from audioic_widget import cli
-from audioic_widget.corpus import ICDataset, Item, compute_corpus, find_items, run
+from audioic_widget.corpus import ICDataset, Item, compute_corpus, find_items, run, shard
 from audioic_widget.corpus.shard import run_shard
-from audioic_widget.errors import AudioError, OutputError, SettingsError
+from audioic_widget.errors import AudioError, Cancelled, ExecutorError, OutputError, SettingsError
 from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.ic import compute_ic
 
 RATE = 44_100
 FAST: dict[str, Any] = {"preset": "draft", "n_steps": 2, "n_probes": 2, "noise_levels": (0.0, 0.6), "device": "cpu"}
-NAMES = ["a.wav", "b b.flac", "<b>&.wav", "x" * 200 + ".wav", "new\nline.wav", "broken.wav", "silent.wav"]
+LONG = "y" * 120 + "/" + "x" * 176 + ".wav"
+NAMES = ["a.wav", "b b.flac", "<b>&.wav", LONG, "new\nline.wav", "broken.wav", "silent.wav"]
 
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five short recordings with difficult names, a broken one and a silent one."""
     folder = tmp_path_factory.mktemp("music")
+    (folder / LONG).parent.mkdir()
     for seed, name in enumerate(NAMES):
         noise = np.random.default_rng(seed).normal(0, 0.1, RATE + 5_000 * seed)
         soundfile.write(folder / name, noise if name != "silent.wav" else 0 * noise, RATE)
@@ -89,10 +94,10 @@ def test_a_killed_process_costs_only_its_shard(music: Path, tmp_path: Path) -> N
     assert_like_single_calls(dataset, music)
 
 
-def test_a_dask_cluster_that_loses_a_worker(music: Path, tmp_path: Path) -> None:
+def test_a_dask_cluster_that_loses_a_worker(music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     distributed = pytest.importorskip("distributed")
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as client,
     ):
         pids = list(client.run(os.getpid).values())
@@ -103,10 +108,17 @@ def test_a_dask_cluster_that_loses_a_worker(music: Path, tmp_path: Path) -> None
                 killed.append(pids[0])
                 os.kill(pids[0], signal.SIGKILL)
 
-        executor = client.get_executor(retries=2)
         dataset = compute_corpus(
-            [music], tmp_path / "out", executor=executor, threads=1, shard_files=1, on_shard=kill_one, **FAST
+            [music],
+            tmp_path / "out",
+            executor=client,
+            threads=1,
+            shard_files=1,
+            on_shard=kill_one,
+            progress=True,
+            **FAST,
         )
+        assert f"Dask dashboard: {client.dashboard_link}\n" in capsys.readouterr().out
     assert killed
     assert_like_single_calls(dataset, music)
 
@@ -138,6 +150,14 @@ def test_a_file_that_kills_its_process_is_a_row(music: Path, tmp_path: Path, mon
     assert len(files) == len(NAMES)
     assert "died (A process ended abruptly)" in files.loc[str(music / "a.wav"), "error"]
     assert (files["status"] == "ok").sum() == len(NAMES) - 2
+
+
+def test_an_executor_that_is_lost_ends_the_run_with_a_sentence(music: Path, tmp_path: Path) -> None:
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    with pytest.raises(ExecutorError, match=r"takes no more work \(cannot schedule .+\): start it again and repeat"):
+        compute_corpus([music], tmp_path / "out", executor=pool, shard_files=2, **FAST)
+    assert ICDataset(tmp_path / "out").files().empty
 
 
 def test_jobs_of_an_array_share_the_work(music: Path, tmp_path: Path) -> None:
@@ -231,7 +251,7 @@ def test_sources_that_hold_nothing_are_named(tmp_path: Path, music: Path) -> Non
             find_items([source])
     with pytest.raises(SettingsError, match="twice"):
         find_items([music, music / "a.wav"])
-    assert len(find_items([music / "*.wav"])) == len(NAMES) - 1
+    assert len(find_items([music / "**" / "*.wav"])) == len(NAMES) - 1
 
 
 def test_the_command(music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,9 +260,11 @@ def test_the_command(music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert f"{len(NAMES)} files, 1 unreadable" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
     assert cli.main(words) == 2  # one file has no result
-    assert f"{len(NAMES)} files computed, 1 without a result, 0 were there" in capsys.readouterr().out
+    assert f"{len(NAMES)} of {len(NAMES)} files computed, 1 without a result" in capsys.readouterr().out
     assert cli.main(words) == 0
-    assert f"0 files computed, 0 without a result, {len(NAMES)} were there" in capsys.readouterr().out
+    assert f"0 of {len(NAMES)} files computed, 0 without a result" in capsys.readouterr().out
+    assert cli.main([*words, "--retry-failed"]) == 2
+    assert f"1 of {len(NAMES)} files computed, 1 without a result" in capsys.readouterr().out
     assert cli.main([*words, "--seed", "1"]) == 2
     assert capsys.readouterr().err.startswith("error: ")
 
@@ -250,14 +272,12 @@ def test_the_command(music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_running_out_of_memory_costs_a_file_not_the_run(
     music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from audioic_widget.corpus import shard
-
     compute, dice = shard.compute_item, np.random.default_rng(0)
 
-    def at_random(item: Item, job: Any) -> Any:
+    def at_random(*arguments: Any) -> Any:
         if dice.random() < 0.5:
             raise MemoryError
-        return compute(item, job)
+        return compute(*arguments)
 
     monkeypatch.setattr(shard, "compute_item", at_random)
     files = compute_corpus([music], tmp_path / "out", **FAST).files()
@@ -278,3 +298,120 @@ def test_a_shard_is_a_function_of_files_and_job(music: Path, tmp_path: Path) -> 
         (row,) = run_shard(items, job)
         assert row["status"] == "ok"
     assert len(list(tmp_path.rglob("*.parquet"))) == 2  # the same part, written again
+
+
+def test_a_run_that_ended_between_the_two_files_of_a_part_loses_nothing(music: Path, tmp_path: Path) -> None:
+    for name in ("values", "files"):
+        compute_corpus([music], tmp_path / "out", shard_files=3, **FAST)
+        next((tmp_path / "out" / "files").iterdir()).unlink()
+        if name == "files":  # and nothing of it was written
+            lost = {path.name for path in (tmp_path / "out" / "files").iterdir()}
+            for path in (tmp_path / "out" / "values").iterdir():
+                if path.name not in lost:
+                    path.unlink()
+    reports: list[str] = []
+    dataset = compute_corpus([music], tmp_path / "out", shard_files=2, on_shard=lambda r: reports.extend(r), **FAST)
+    assert 0 < len(reports) <= 3
+    assert_like_single_calls(dataset, music)
+    assert len(dataset.values()) == dataset.files()["frames"].sum() * len(FAST["noise_levels"])
+
+
+def test_a_failed_file_is_computed_again_when_it_has_changed_or_on_demand(music: Path, tmp_path: Path) -> None:
+    place, output = tmp_path / "music", tmp_path / "out"
+    place.mkdir()
+    for name in ("a.wav", "broken.wav"):
+        (place / name).write_bytes((music / name).read_bytes())
+    sources: list[Path | Item] = [place, Item("gone", str(place / "gone.wav"))]
+
+    def computed(**options: Any) -> list[str]:
+        names: list[str] = []
+        compute_corpus(
+            sources,
+            output,
+            on_shard=lambda rows: names.extend(Path(row["path"]).name for row in rows),
+            **FAST,
+            **options,
+        )
+        return sorted(names)
+
+    assert computed() == ["a.wav", "broken.wav", "gone.wav"]
+    assert computed() == []
+    assert computed(retry_failed=True) == ["broken.wav", "gone.wav"]
+    assert computed(shard_files=1, retry_failed=True) == ["broken.wav", "gone.wav"]
+    (place / "broken.wav").write_bytes((music / "a.wav").read_bytes())
+    assert computed() == ["broken.wav"]
+    assert computed(retry_failed=True) == ["gone.wav"]
+    dataset = ICDataset(output)
+    assert sorted(dataset.files()["status"]) == ["error", "ok", "ok"]
+    assert dataset.result(str(place / "broken.wav")).ic.shape == dataset.result(str(place / "a.wav")).ic.shape
+
+
+def test_the_next_file_is_read_while_one_is_computed(
+    music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute, prepare = shard.compute_item, shard.prepare_item
+    begun = {name: threading.Event() for name in ("a.wav", "b b.flac")}
+    read: list[str] = []
+
+    def preparing(item: Item, *arguments: Any) -> Any:
+        read.append(Path(item.path).name)
+        begun[read[-1]].set()
+        return prepare(item, *arguments)
+
+    def computing(*arguments: Any) -> Any:
+        assert begun["b b.flac"].wait(60)
+        return compute(*arguments)
+
+    monkeypatch.setattr(shard, "prepare_item", preparing)
+    monkeypatch.setattr(shard, "compute_item", computing)
+    compute_corpus([music / name for name in begun], tmp_path / "out", **FAST)
+    assert read == list(begun)
+
+
+def test_an_interrupt_ends_the_reading_too(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[str] = []
+
+    def endless(item: Item, job: object, check: Callable[[], None]) -> None:
+        if item.path.endswith("a.wav"):
+            return
+        try:
+            while True:
+                check()
+                time.sleep(0.01)
+        except Cancelled:
+            ends.append(item.path)
+            raise
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shard, "prepare_item", endless)
+    monkeypatch.setattr(shard, "compute_item", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        compute_corpus([music / "a.wav", music / "b b.flac", music / "silent.wav"], tmp_path / "out", **FAST)
+    assert ends == [str(music / "b b.flac")]
+
+
+def test_submitit_runs_shards_as_jobs(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitit = pytest.importorskip("submitit")
+    monkeypatch.setattr(run, "POLL_SECONDS", 0.1)
+    executor = submitit.LocalExecutor(tmp_path / "logs")
+    executor.update_parameters(timeout_min=5)
+    dataset = compute_corpus([music], tmp_path / "out", executor=executor, threads=1, shard_files=4, **FAST)
+    assert_like_single_calls(dataset, music)
+    assert len(list((tmp_path / "out" / "values").iterdir())) == 2
+
+
+def test_a_file_of_the_dataset_opens_in_the_widget(music: Path, tmp_path: Path) -> None:
+    items = [Item("part", str(music / "a.wav"), 0.3, 0.9), Item("broken", str(music / "broken.wav"))]
+    dataset = compute_corpus(items, tmp_path / "out", **FAST)
+    widget = dataset.open("part", view=(0.0, 0.2))
+    try:
+        assert widget.settings.n_steps == FAST["n_steps"]
+        np.testing.assert_allclose(widget.wait(60).ic, dataset.result("part").ic, atol=1e-5)
+    finally:
+        widget.close()
+    with pytest.raises(SettingsError, match="no result of broken"):
+        dataset.open("broken")
+    with pytest.raises(SettingsError, match="another model"):
+        dataset.open("part", model=DATA / "tiny.pt")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from engine_cases import ALL_MODES, AT_POINTS, LEVELS, MODES, SCIPY, Floats, Golden, Stop, ic, quick, solved
 from numpy.typing import NDArray
+from torch import Tensor
 
 from audioic_widget import engine
 from audioic_widget.errors import Cancelled, DeviceError, SettingsError
@@ -20,6 +22,7 @@ from audioic_widget.likelihood.density import Scheme, log_density_along_flow
 from audioic_widget.likelihood.divergence import ExactTrace
 from audioic_widget.likelihood.draws import Draws, Purpose
 from audioic_widget.model.catalogue import ICModel
+from audioic_widget.model.frozen import ContextField
 from audioic_widget.settings import ICSettings
 
 # Modes against the oracle
@@ -253,6 +256,24 @@ def test_out_of_memory_halves_the_chunk(
     plenty = ic(latents, tiny, settings)
     monkeypatch.setattr(engine, "log_density", scarce(limit, error))
     np.testing.assert_allclose(ic(latents, tiny, settings), plenty, rtol=0, atol=5e-5)
+
+
+@MEMORY_ERRORS
+def test_memory_that_is_scarce_now_and_then(
+    tiny: ICModel, latents: NDArray[Any], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    settings, chance, evaluate = quick(precision="float32"), random.Random(0), ContextField._pass
+    plenty, failures = ic(latents, tiny, settings), []
+
+    def scarce_at_random(field: ContextField, rows: Tensor, t: Tensor) -> Tensor:
+        if rows.shape[2] > 1 and chance.random() < 0.1:
+            failures.append(rows.shape[2])
+            raise error
+        return evaluate(field, rows, t)
+
+    monkeypatch.setattr(ContextField, "_pass", scarce_at_random)
+    np.testing.assert_allclose(ic(latents, tiny, settings), plenty, rtol=0, atol=5e-5)
+    assert len(set(failures)) > 1
 
 
 @MEMORY_ERRORS

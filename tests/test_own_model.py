@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from published import save_codec
 from safetensors.torch import load_file
 
 from audioic_widget import compute_ic, load_model
-from audioic_widget.errors import AudioError, CheckpointError, DeviceError, SettingsError
+from audioic_widget.codec.music2latent import Music2Latent
+from audioic_widget.errors import AudioError, CheckpointError, DeviceError, ModelError, SettingsError
+from audioic_widget.model.published import read_codec
 from audioic_widget.training import loop
 from audioic_widget.training.command import main
 from audioic_widget.training.own_model import TrainingSettings, train
@@ -88,6 +91,23 @@ def test_a_run_killed_anywhere_and_started_again_gives_the_unbroken_model(
     assert weights[0].keys() == weights[1].keys()
     for name, value in weights[0].items():
         torch.testing.assert_close(value, weights[1][name], rtol=0, atol=1e-5)
+
+
+def test_a_flow_learns_from_the_latents_of_music2latent(collection: Path, tmp_path: Path) -> None:
+    pytest.importorskip("music2latent")
+    file = save_codec(tmp_path / "music2latent.pt", "tanh")
+    settings = replace(tiny(collection, tmp_path / "m"), codec=str(file))
+    model = load_model(train(settings), device="cpu")
+    assert isinstance(model.codec, Music2Latent)
+    assert model.codec.bottleneck == "tanh"
+    assert model.card["licence"] == "CC BY-NC 4.0"
+    samples = np.random.default_rng(0).normal(size=6 * 4096).astype(np.float32)
+    assert torch.equal(model.codec.encode(samples, 0, 6), read_codec(file).encode(samples, 0, 6))
+    assert not (tmp_path / "m" / "training" / "codec.pt").exists()
+    with pytest.raises(CheckpointError, match="codec"):
+        train(replace(settings, codec="own"))
+    with pytest.raises(ModelError, match="none"):
+        train(replace(settings, codec=str(tmp_path / "none.pt")))
 
 
 def test_other_settings_do_not_go_on_with_an_old_run(collection: Path, tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ import torch
 from conftest import DATA
 from published import save_codec
 
-from audioic_widget import cli
+from audioic_widget import cli, kept
 from audioic_widget.codec.music2latent import Music2Latent
 from audioic_widget.errors import CheckpointError, ModelError
 from audioic_widget.ic import compute_ic
 from audioic_widget.model import published
 from audioic_widget.model.catalogue import load_model
-from audioic_widget.model.published import LicenceNotice, fetch, read_codec
+from audioic_widget.model.published import LicenceNotice, fetch, load_codec, read_codec
 
 hub = pytest.importorskip("huggingface_hub")
 pytest.importorskip("music2latent")
@@ -41,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A user's cache of its own, and a hub that cannot be reached."""
-    monkeypatch.setattr(published.platformdirs, "user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / name)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("warnings.showwarning", lambda *_, **__: None)
@@ -84,6 +84,70 @@ def test_two_files_are_a_model_and_compute(files: Path) -> None:
     np.testing.assert_allclose(result.ic[0, 1:], 58.81207, atol=1e-4)
     assert set(result.provenance["model"]["source"]["sha256"]) == {"pa_rectflow.pt", "music2latent.pt"}
     assert load_model(files / "pa_rectflow.pt", device="cpu", codec=files / "music2latent.pt") is model
+
+
+@pytest.mark.filterwarnings("ignore::audioic_widget.model.published.LicenceNotice")
+def test_latents_are_kept_from_session_to_session(files: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(files / "pa_rectflow.pt", device="cpu", codec=files / "music2latent.pt")
+    encode, encoded = Music2Latent.encode, list[str]()
+
+    def counted(self: Music2Latent, *arguments: Any) -> Any:
+        encoded.append(self.chunking)
+        return encode(self, *arguments)
+
+    monkeypatch.setattr(Music2Latent, "encode", counted)
+    noise = np.random.default_rng(0).normal(0, 0.1, 50_000)
+
+    def ic(samples: np.ndarray = noise, **fields: Any) -> np.ndarray:
+        settings = {"noise_levels": [0.3], "preset": "draft", "n_steps": 1, **fields}
+        return compute_ic(samples, sample_rate=44_100, model=model, **settings).ic
+
+    first = ic()
+    np.testing.assert_array_equal(ic(), first)
+    ic(noise_levels=[0.5], n_probes=4)
+    assert encoded == ["overlap"]
+    ic(alignment="published")
+    ic(0.5 * noise)
+    assert encoded == ["overlap", "published", "overlap"]
+    for path in (cache / "audioic-widget" / "latents").iterdir():
+        path.write_bytes(path.read_bytes()[:100])  # damaged: made again
+    np.testing.assert_array_equal(ic(), first)
+    assert len(encoded) == 4
+    monkeypatch.setattr(kept, "MOST_BYTES", 5_000)  # room for one
+    ic(0.25 * noise)
+    (path,) = (cache / "audioic-widget" / "latents").iterdir()
+    assert path.stat().st_size < 5_000
+    monkeypatch.setattr(kept, "kept_folder", lambda: files / "pa_rectflow.pt")  # no place to keep anything
+    np.testing.assert_array_equal(ic(), first)
+
+
+@pytest.mark.filterwarnings("ignore::audioic_widget.model.published.LicenceNotice")
+def test_the_provenance_says_how_the_codec_computed(files: Path) -> None:
+    model = load_model(files / "pa_rectflow.pt", device="cpu", codec=files / "music2latent.pt")
+    noise = np.random.default_rng(0).normal(0, 0.1, 20_000)
+    for each, precision in ((model, "float32"), (model.with_codec_in("bfloat16"), "bfloat16")):
+        result = compute_ic(noise, sample_rate=44_100, model=each, noise_levels=[1.0], preset="draft", n_steps=1)
+        described = result.provenance["model"]["codec"]
+        assert (described["name"], described["bottleneck"]) == ("music2latent", "layernorm")
+        assert described["precision"] == precision
+    with pytest.raises(ModelError, match='codec of "mini"'):
+        load_model("mini", device="cpu").with_codec_in("bfloat16")
+
+
+def test_the_original_codec_by_name_comes_from_the_hubs_cache(cache: Path) -> None:
+    with pytest.warns(LicenceNotice), pytest.raises(ModelError, match=r'load_codec\("music2latent.pt"\)\.$'):
+        load_codec("music2latent")
+    repository = cache / "hub" / "models--SonyCSLParis--music2latent"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(COMMIT)
+    (repository / "snapshots" / COMMIT).mkdir(parents=True)
+    path = save_codec(repository / "snapshots" / COMMIT / "music2latent.pt", "tanh")
+    with pytest.warns(LicenceNotice, match="Pasini"):
+        codec = load_codec("music2latent")
+    assert codec.bottleneck == "tanh"
+    assert load_codec(path).bottleneck == "tanh"
+    with pytest.raises(ModelError, match='no codec "opus"'):
+        load_codec("opus")
 
 
 def test_without_network_and_files_one_sentence_says_what_to_do() -> None:

@@ -1,4 +1,4 @@
-"""The recipe in small: scores to notes, notes to MIDI, the loop and its resumption, export."""
+"""Codec and flow in small: what they learn, how they are measured, and the exported model."""
 
 from __future__ import annotations
 
@@ -11,261 +11,16 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from audioic_widget.codec.mini import MiniCodec, MiniConfig
-from audioic_widget.errors import AudioError, CheckpointError, OutputError
 from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.training import evaluate, loop, train_codec, train_flow
-from audioic_widget.training.arrange import GRID_DELAY, HELD_OUT_PROGRAMS, Note, Performance, arrange
-from audioic_widget.training.dataset import PROCEDURAL, SHARES, Rendering, coloured
+from audioic_widget.training.arrange import Note, Performance
+from audioic_widget.training.dataset import Rendering
 from audioic_widget.training.export import export, rounded
-from audioic_widget.training.loop import Schedule, averaged_weights, fit
-from audioic_widget.training.procedural import loop_piece, melody_piece
-from audioic_widget.training.render import midi_file, render, require_fluidsynth
-from audioic_widget.training.scores import COLLECTIONS, DRUM_PART, Score, load_scores, note_table
+from audioic_widget.training.loop import Schedule
+from audioic_widget.training.scores import DRUM_PART
 from audioic_widget.training.train_flow import Flow, corrupted, stratified
-
-SCALE = Score("test/scale", np.array([[k, 1, 60 + k, 0] for k in range(16)], dtype=np.float32))
-
-
-# Scores and performances
-
-
-def test_a_written_tune_becomes_a_note_table_with_its_repeats(tmp_path: Path) -> None:
-    pytest.importorskip("music21", reason="reading scores needs the extra `training`")
-    path = tmp_path / "tunes" / "tune.abc"
-    path.parent.mkdir()
-    path.write_text('X:1\nT:Tune\nM:4/4\nL:1/4\nK:C\n|:"C"C D E F|G A B-B:|\n|:c4|c4:|\n')
-    (score,) = load_scores("fiddle", path, tmp_path / "cache")
-    assert score.name == "fiddle/tunes-tune-0"
-    onsets, durations, pitches, parts = score.notes.T
-    assert pitches.tolist() == 2 * [60, 62, 64, 65, 67, 69, 71] + 4 * [72]  # the chord symbol does not sound
-    assert onsets.tolist() == [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 16, 20, 24, 28]
-    assert durations[6] == 2  # tied notes are one
-    assert (parts == 0).all()
-
-
-def test_a_parsed_score_is_read_from_the_cache(tmp_path: Path) -> None:
-    np.savez(tmp_path / "tunes-tune.npz", **{"3": SCALE.notes})
-    (score,) = load_scores("fiddle", tmp_path / "tunes" / "tune.abc", tmp_path)
-    assert score.name == "fiddle/tunes-tune-3"
-    np.testing.assert_array_equal(score.notes, SCALE.notes)
-
-
-def test_parts_and_chords_of_a_score_are_kept_apart() -> None:
-    music21 = pytest.importorskip("music21", reason="reading scores needs the extra `training`")
-    upper = music21.stream.Part([music21.chord.Chord(["C4", "E4"], quarterLength=2)])
-    lower = music21.stream.Part([music21.note.Rest(quarterLength=1), music21.note.Note("C3", quarterLength=1)])
-    table = note_table(music21.stream.Score([upper, lower]))
-    assert table.tolist() == [[0, 2, 60, 0], [0, 2, 64, 0], [1, 1, 48, 1]]
-
-
-def test_the_shares_name_known_collections_and_add_up() -> None:
-    assert set(SHARES) == {*COLLECTIONS, *PROCEDURAL}
-    assert sum(SHARES.values()) == pytest.approx(1)
-
-
-def test_an_arrangement_keeps_rhythm_and_intervals() -> None:
-    performance = arrange(SCALE, np.random.default_rng(3), shortest=0, longest=1e3)
-    pitches = np.array([note.pitch for note in performance.notes])
-    assert np.diff(pitches).tolist() == [1] * 15
-    onsets = np.array([note.onset for note in performance.notes])
-    assert 0.15 < np.median(np.diff(onsets)) < 0.6
-    assert onsets[0] > 0
-    assert all(1 <= note.velocity <= 127 for note in performance.notes)
-
-
-def test_about_half_of_the_arrangements_keep_to_the_frame_grid() -> None:
-    on_grid = 0
-    for seed in range(60):
-        onsets = np.array([note.onset for note in arrange(SCALE, np.random.default_rng(seed)).notes])
-        offsets = (onsets - GRID_DELAY) / FRAME_PERIOD
-        on_grid += bool(np.abs(offsets - offsets.round()).max() < 1e-3)
-    assert 18 <= on_grid <= 42
-
-
-def test_arrangements_repeat_short_pieces_cut_long_ones_and_avoid_held_out_instruments() -> None:
-    durations = []
-    for seed in range(40):
-        performance = arrange(SCALE, np.random.default_rng(seed), shortest=20, longest=25)
-        assert not set(performance.programs.values()) & set(HELD_OUT_PROGRAMS)
-        durations.append(performance.duration)
-    assert max(durations) < 26
-    assert np.median(durations) > 15
-
-
-def test_drums_are_not_transposed() -> None:
-    drums = Score("test/drums", np.array([[k, 1, 36, DRUM_PART] for k in range(8)], dtype=np.float32))
-    performance = arrange(drums, np.random.default_rng(1))
-    assert {note.pitch for note in performance.notes} == {36}
-    assert not performance.programs
-
-
-def test_a_loop_piece_is_the_same_for_the_same_seed_and_repeats_itself() -> None:
-    piece = loop_piece(7)
-    np.testing.assert_array_equal(piece.notes, loop_piece(7).notes)
-    assert len(piece.notes) != len(loop_piece(8).notes)
-    assert piece.notes[:, 0].max() > 100
-    assert (np.diff(piece.notes[:, 0]) >= 0).all()
-    opening = {tuple(row) for row in piece.notes[piece.notes[:, 0] < 2].tolist()}
-    later = {tuple(row) for row in piece.notes.tolist()}
-    assert any({(onset + shift, *rest) for onset, *rest in opening} <= later for shift in (2, 4, 8))
-
-
-def test_a_melody_piece_is_one_line_from_its_seed() -> None:
-    piece = melody_piece(7)
-    np.testing.assert_array_equal(piece.notes, melody_piece(7).notes)
-    onsets, durations = piece.notes[:, 0], piece.notes[:, 1]
-    assert onsets[-1] > 150
-    assert (onsets[1:] >= onsets[:-1] + durations[:-1] - 1e-3).all()  # one tone at a time
-    assert (np.abs(piece.notes[:, 2] - 66) < 40).all()
-
-
-def test_colouring_is_a_filter_that_smears_nothing() -> None:
-    click = np.zeros(44_100, dtype=np.float32)
-    click[20_000] = 1
-    heard = coloured(click, np.random.default_rng(0))
-    assert heard.shape == click.shape
-    assert np.square(heard[19_000:21_000]).sum() > 0.98 * np.square(heard).sum()
-    assert not np.allclose(heard, click, atol=0.05)
-
-
-def test_midi_has_notes_at_their_times() -> None:
-    notes = (Note(0.0, 0.5, 60, 100, 0), Note(0.5, 1.0, 60, 90, 0), Note(0.25, 0.5, 36, 80, DRUM_PART))
-    file = midi_file(Performance(notes, {0: 40}))
-    now, starts, kinds = 0.0, [], []
-    for message in file:
-        now += message.time
-        if message.type == "note_on":
-            starts.append((round(now, 3), message.note, message.channel))
-        kinds.append(message.type)
-    assert starts == [(0.0, 60, 0), (0.25, 36, DRUM_PART), (0.5, 60, 0)]
-    assert file.length == pytest.approx(1.5, abs=2e-3)
-    assert kinds.index("program_change") < kinds.index("note_on")
-
-
-def test_rendering_sounds_where_the_note_is() -> None:
-    try:
-        require_fluidsynth()
-    except AudioError as error:
-        pytest.skip(str(error))
-    samples = render(Performance((Note(0.5, 0.5, 69, 100, 0),), {0: 0}))
-    assert samples.shape[1] == 2
-    assert np.abs(samples[:20_000]).max() < 1e-3 < 1e-2 < np.abs(samples[22_050:40_000]).max()
-
-
-def test_a_missing_fluidsynth_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(AudioError, match="apt install fluidsynth"):
-        require_fluidsynth()
-
-
-def test_held_out_goes_by_piece() -> None:
-    pieces = [f"loops/{seed}" for seed in range(2000)]
-    held = [Rendering(Path("a.flac"), piece).held_out for piece in pieces]
-    assert held == [Rendering(Path("b.flac"), piece).held_out for piece in pieces]
-    assert 0.04 < np.mean(held) < 0.08
-
-
-# The loop
-
-
-def line_fit(checkpoint: Path, steps: int, stop_after: int | None = None) -> nn.Module:
-    """Learn y = 3 x + 1, perhaps killed after some steps."""
-    torch.manual_seed(0)
-    model, calls = nn.Linear(1, 1), 0
-
-    def loss(random: torch.Generator) -> torch.Tensor:
-        nonlocal calls
-        calls += 1
-        if calls == stop_after:
-            raise KeyboardInterrupt
-        x = torch.randn(64, 1, generator=random)
-        return (model(x) - 3 * x - 1).square().mean()
-
-    return fit(model, loss, Schedule(steps, rate=0.1, warmup=5, average=0.9, save_seconds=0.0), checkpoint, seed=1)
-
-
-def test_training_learns(tmp_path: Path) -> None:
-    model = line_fit(tmp_path / "line.pt", 300)
-    assert model.weight.item() == pytest.approx(3, abs=0.05)
-    assert model.bias.item() == pytest.approx(1, abs=0.05)
-
-
-def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    unbroken = line_fit(tmp_path / "unbroken.pt", 40)
-    with pytest.raises(KeyboardInterrupt):
-        line_fit(tmp_path / "broken.pt", 40, stop_after=17)
-    resumed = line_fit(tmp_path / "broken.pt", 40)
-    for a, b in zip(unbroken.parameters(), resumed.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
-
-
-def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
-    finished = line_fit(tmp_path / "line.pt", 20)
-    again = line_fit(tmp_path / "line.pt", 20, stop_after=1)
-    assert again.weight.item() == finished.weight.item()
-    assert averaged_weights(tmp_path / "line.pt")["weight"].item() == finished.weight.item()
-
-
-def test_a_foreign_or_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
-    torch.save({"model": nn.Linear(2, 2).state_dict()}, tmp_path / "foreign.pt")
-    (tmp_path / "damaged.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(CheckpointError, match="foreign"):
-        line_fit(tmp_path / "foreign.pt", 5)
-    with pytest.raises(CheckpointError, match="damaged"):
-        line_fit(tmp_path / "damaged.pt", 5)
-
-
-def test_the_rate_rises_then_falls_to_zero() -> None:
-    schedule = Schedule(steps=110, rate=2.0, warmup=10)
-    assert schedule.rate_at(4) == pytest.approx(1.0)
-    assert schedule.rate_at(10) == pytest.approx(2.0)
-    assert schedule.rate_at(60) == pytest.approx(1.0)
-    assert schedule.rate_at(109) < 0.01
-
-
-def test_training_ends_when_held_out_data_gain_nothing_and_keeps_the_best(tmp_path: Path) -> None:
-    """A model that overshoots: the best of its checks is returned, killed and resumed or not."""
-    weights: list[float] = []
-
-    def run(path: Path, stop_after: int | None = None) -> nn.Module:
-        torch.manual_seed(0)
-        model, calls = nn.Linear(1, 1), 0
-
-        def loss(random: torch.Generator) -> torch.Tensor:
-            nonlocal calls
-            calls += 1
-            if calls == stop_after:
-                raise KeyboardInterrupt
-            return (model.weight - 10).square().sum()
-
-        def held_out(averaged: nn.Linear) -> float:
-            weights.append(averaged.weight.item())
-            return abs(weights[-1] - 3)
-
-        schedule = Schedule(400, rate=0.1, warmup=1, average=0.5, save_seconds=0, check_steps=10, patience=3)
-        return fit(model, loss, schedule, path, 0, held_out)
-
-    unbroken = run(tmp_path / "unbroken.pt")
-    assert len(weights) < 40
-    assert abs(unbroken.weight.item() - 3) == min(abs(weight - 3) for weight in weights)
-    assert weights.index(unbroken.weight.item()) == len(weights) - 4
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "broken.pt", stop_after=len(weights) * 10 - 12)
-    assert run(tmp_path / "broken.pt").weight.item() == unbroken.weight.item()
-
-
-def test_a_full_disk_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(loop.torch, "save", full)
-    with pytest.raises(OutputError, match="No space left on device"):
-        line_fit(tmp_path / "line.pt", 3)
-    assert not list(tmp_path.iterdir())
-
 
 # Codec and flow
 
@@ -356,13 +111,13 @@ def test_times_are_one_in_each_stratum() -> None:
     assert sorted((times * 16).int().tolist()) == list(range(16))
 
 
-def test_most_windows_stay_clean_and_none_is_lost() -> None:
+def test_half_of_the_windows_stay_clean_and_none_is_lost() -> None:
     latents = torch.ones(3000, 2, 4)
     shown = corrupted(latents, torch.Generator().manual_seed(0))
     clean = (shown == 1).flatten(1).all(1)
     scaled = (shown == shown[:, :1, :1]).flatten(1).all(1) & ~clean
-    assert clean.float().mean().item() == pytest.approx(0.6, abs=0.03)
-    assert scaled.float().mean().item() == pytest.approx(0.2, abs=0.03)
+    assert clean.float().mean().item() == pytest.approx(0.5, abs=0.03)
+    assert scaled.float().mean().item() == pytest.approx(0.25, abs=0.03)
     assert (shown[scaled] < 1).all()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from audioic_widget.training.scores import top_line
 from audioic_widget.validation.items import EDGE_FRAMES, Effect, Item, Protocol
 from audioic_widget.validation.melodies import MAJOR
 from audioic_widget.validation.ppm import surprisal
@@ -281,7 +282,7 @@ def test_a_shuffled_tune_keeps_its_tones_each_with_its_surprisal() -> None:
 
 def test_the_top_line_of_a_score_is_its_highest_tones() -> None:
     notes = np.array([[0, 1, 60, 0], [0, 1, 67, 0], [1, 1, 64, 0], [2, 1, 55, 0], [2, 1, 59, 0]], dtype=np.float32)
-    assert corpus.top_line(notes).tolist() == [67, 64, 59]
+    assert top_line(notes).tolist() == [67, 64, 59]
 
 
 def test_probes_are_all_twelve_tones_above_the_tonic_after_the_same_context() -> None:

@@ -7,67 +7,46 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from audioic_widget.console import exit_status
+from audioic_widget.errors import ModelError, SettingsError
 
-from audioic_widget.errors import AudioICError, ModelError, SettingsError
+SETTINGS = (
+    "alignment",
+    "preset",
+    "noise_levels",
+    "noising",
+    "monte_carlo_samples",
+    "n_steps",
+    "n_probes",
+    "audio_type",
+    "seed",
+)
+"""Fields of `ICSettings` that are options of the command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0, or 2 after an error of the package's own or if a file has no result, or 130 if interrupted."""
     options = parser().parse_args(arguments)
-    try:
-        return run(options)
-    except AudioICError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: what is done is kept, and the same command goes on.", file=sys.stderr)
-        return 130
+    return exit_status(lambda: run(options), options.output, "what is done is kept, and the same command goes on.")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do what `options` ask for; the exit status."""
     # Torch is slow to import: help and mistakes do not wait for it.
-    from audioic_widget.corpus.dataset import ICDataset
     from audioic_widget.corpus.run import compute_corpus
     from audioic_widget.corpus.sources import find_items
     from audioic_widget.settings import ICSettings
 
-    names = (
-        "alignment",
-        "preset",
-        "noise_levels",
-        "noising",
-        "monte_carlo_samples",
-        "n_steps",
-        "n_probes",
-        "audio_type",
-        "seed",
-    )
-    fields = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    fields = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
     settings = ICSettings(**fields)
     items = find_items(options.sources)
     if options.dry_run:
         print(estimate(items, options.model, options.device, settings))
         return 0
-    dataset = Path(options.output) / "dataset.json"
-    done = ICDataset(options.output).done() if dataset.is_file() else set()
-    number, count = options.shard
-    total = sum(item.id not in done for item in items[number - 1 :: count])
-    failures = 0
+    rows: list[dict[str, Any]] = []
     with ExitStack() as stack:
-        executor = stack.enter_context(dask_executor(options.scheduler)) if options.scheduler else None
-        bar = stack.enter_context(tqdm(total=total, unit="file", delay=1, leave=False))
-
-        def show(rows: list[dict[str, Any]]) -> None:
-            nonlocal failures
-            failures += sum(row["status"] != "ok" for row in rows)
-            bar.set_postfix(failures=failures, refresh=False)
-            bar.update(len(rows))
-
         compute_corpus(
             items,
             options.output,
@@ -76,17 +55,20 @@ def run(options: argparse.Namespace) -> int:
             settings=settings,
             workers=options.workers,
             threads=options.threads,
-            executor=executor,
+            executor=stack.enter_context(dask_client(options.scheduler)) if options.scheduler else None,
             shard=options.shard,
             shard_files=options.shard_files,
-            on_shard=show,
+            retry_failed=options.retry_failed,
+            progress=True,
+            on_shard=rows.extend,
         )
-    print(f"{total} files computed, {failures} without a result, {len(done)} were there -> {options.output}")
+    failures = sum(row["status"] != "ok" for row in rows)
+    print(f"{len(rows)} of {len(items)} files computed, {failures} without a result -> {options.output}")
     return 2 if failures else 0
 
 
-def dask_executor(address: str) -> Any:
-    """The executor of the Dask cluster at `address`."""
+def dask_client(address: str) -> Any:
+    """A client of the Dask cluster at `address`."""
     try:
         from distributed import Client
     except ImportError as error:
@@ -94,7 +76,7 @@ def dask_executor(address: str) -> Any:
             'A Dask cluster needs the package distributed: install it with pip install "audioic-widget[cluster]".'
         ) from error
     try:
-        return Client(address, timeout=30).get_executor(retries=2)
+        return Client(address, timeout=30)
     except (OSError, ValueError) as error:
         raise SettingsError(f"There is no Dask scheduler at {address}: check the address and that it runs.") from error
 
@@ -144,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
     add("--scheduler", help="address of a Dask scheduler to compute on, tcp://host:8786")
     add("--shard", type=shard, default=(1, 1), help="i/n: this job's share, for arrays of jobs (1/1)")
     add("--shard-files", type=int, default=100, help="files computed and written together (%(default)s)")
+    add("--retry-failed", action="store_true", help="compute files again that had an error, changed or not")
     add("--dry-run", action="store_true", help="only estimate time and size")
     add("--preset", help="draft, standard (default), pa-audioic or exact")
     add("--noise-levels", type=float, nargs="+", help="levels between 0 and 1 (0 0.3 0.6)")

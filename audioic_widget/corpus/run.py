@@ -5,25 +5,48 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tqdm.auto import tqdm
 
 from audioic_widget.corpus.dataset import ICDataset
-from audioic_widget.corpus.shard import FILES, Job, run_shard, write_part
+from audioic_widget.corpus.parts import Row, forget_failed, restore_files, row_of, write_part
+from audioic_widget.corpus.shard import Job, run_shard
 from audioic_widget.corpus.sources import Item, find_items
-from audioic_widget.errors import AudioICError, OutputError, SettingsError
+from audioic_widget.errors import AudioICError, ExecutorError, OutputError, SettingsError
 from audioic_widget.formats.files import replacing
 from audioic_widget.model.catalogue import load_model
 from audioic_widget.settings import ICSettings
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 SHARD_FILES = 100
 """Files of a shard: few enough to lose, enough that parts are not too small."""
 
-Rows = list[dict[str, Any]]
+Rows = list[Row]
+
+
+ROUNDS_IN_VAIN = 2
+"""Rounds in which no shard got done: after these, every file is run by itself."""
+
+POLL_SECONDS = 2.0
+"""At most, between questions to jobs that do not say themselves that they are done."""
+
+
+class Submits(Protocol):
+    """What a run needs of an executor; what it hands out has ``done()``, ``result()`` and ``cancel()``."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any:
+        """Begin ``fn(*args)``."""
+        ...
 
 
 def compute_corpus(
@@ -35,9 +58,11 @@ def compute_corpus(
     settings: ICSettings | None = None,
     workers: int = 0,
     threads: int | None = None,
-    executor: Executor | None = None,
+    executor: Submits | Client | None = None,
     shard: tuple[int, int] = (1, 1),
     shard_files: int = SHARD_FILES,
+    retry_failed: bool = False,
+    progress: bool = False,
     on_shard: Callable[[Rows], None] | None = None,
     **fields: Any,
 ) -> ICDataset:
@@ -56,12 +81,17 @@ def compute_corpus(
         Local processes; 0 computes in this one.
     threads : int, optional
         Of PyTorch in every worker; 1 in local processes if not given.
-    executor : Executor, optional
-        In place of local processes: Dask's ``client.get_executor()``, submitit's, any other of `concurrent.futures`.
+    executor : Executor or dask.distributed.Client, optional
+        In place of local processes: a Dask client (not its ``get_executor()``, whose futures never end when the
+        scheduler is lost), or anything with the interface of `concurrent.futures.Executor`, such as submitit's executors.
     shard : (int, int)
         ``(i, n)``: every n-th file from the i-th on, i from 1; for arrays of jobs that write one dataset.
     shard_files : int
         Files computed and written together: what a killed worker costs at most.
+    retry_failed : bool
+        Compute files again that had an error; without it, only those that have changed since.
+    progress : bool
+        Show a bar with rate, time left and number of failures, and the link to the dashboard of a Dask client.
     on_shard : callable, optional
         Receives the rows of the table of files of every finished shard.
     **fields
@@ -76,7 +106,40 @@ def compute_corpus(
     SettingsError
         If the dataset was computed with other settings or another model, or an argument is out of range.
     AudioICError
-        For sources, model, device or output that cannot be used. A single bad file is no error but a row.
+        For sources, model, device or output that cannot be used, or an executor that is lost (`ExecutorError`). A single
+        bad file is no error but a row.
+
+    Notes
+    -----
+    On a SLURM cluster, Dask starts the workers; give them less time than the queue does, and they end in peace::
+
+        from dask.distributed import Client
+        from dask_jobqueue import SLURMCluster
+
+        cluster = SLURMCluster(
+            cores=1, memory="4GB", walltime="02:00:00", worker_extra_args=["--lifetime", "110m", "--lifetime-stagger", "5m"]
+        )
+        cluster.adapt(maximum=100)
+        compute_corpus(["/data/music"], "ic", executor=Client(cluster), threads=1)
+
+    or submitit submits the shards as jobs::
+
+        import submitit
+
+        executor = submitit.AutoExecutor("logs")
+        executor.update_parameters(timeout_min=120, cpus_per_task=1, slurm_array_parallelism=100)
+        compute_corpus(["/data/music"], "ic", executor=executor, threads=1)
+
+    or a plain array of jobs calls ``audioic corpus /data/music --output ic --shard $SLURM_ARRAY_TASK_ID/100``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import audioic_widget as aw
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     dataset = compute_corpus([aw.example("loop")], folder, preset="draft", noise_levels=[1.0])
+    ...     print(dataset.summary()["mean"].round(3).tolist())
+    [58.812]
     """
     settings = (settings or ICSettings()).replace(**fields)
     number, count = shard
@@ -87,6 +150,8 @@ def compute_corpus(
     given = [source for source in sources if isinstance(source, Item)]
     items = given + find_items([source for source in sources if not isinstance(source, Item)])
     prepare(Path(output), model, settings)
+    restore_files(Path(output))
+    forget_failed(Path(output), {item.id for item in items}, changed_only=not retry_failed)
     done = ICDataset(output).done()
     todo = [item for item in items[number - 1 :: count] if item.id not in done]
     if threads is None and workers:
@@ -97,45 +162,69 @@ def compute_corpus(
         finished: Iterator[Rows] = (run_shard(each, job) for each in shards)
     else:
         finished = run_shards(shards, job, _opener(workers, executor))
-    for rows in finished:
-        if on_shard is not None:
-            on_shard(rows)
+    with tqdm(total=len(todo), unit="file", delay=1, leave=False, disable=not progress) as bar:
+        if progress and (link := getattr(executor, "dashboard_link", None)):
+            bar.write(f"Dask dashboard: {link}")
+        failures = 0
+        for rows in finished:
+            failures += sum(row["status"] != "ok" for row in rows)
+            bar.set_postfix(failures=failures, refresh=False)
+            bar.update(len(rows))
+            if on_shard is not None:
+                on_shard(rows)
     return ICDataset(output)
 
 
 def run_shards(
-    shards: Sequence[Sequence[Item]], job: Job, opened: Callable[[], AbstractContextManager[Executor]]
+    shards: Sequence[Sequence[Item]], job: Job, opened: Callable[[], AbstractContextManager[Submits]]
 ) -> Iterator[Rows]:
     """Run all `shards`; the rows of each as it is done.
 
     What a dying worker took with it is run again, together as long as something gets done, then file by file; a file
     whose worker dies even then is a row. An `AudioICError` is nobody's death and ends the run.
     """
-    waiting, alone = [list(shard) for shard in shards], False
-    while waiting:
+    waiting, in_vain = [list(shard) for shard in shards], 0
+    while waiting and in_vain < ROUNDS_IN_VAIN:
         failed = []
-        for batch in [[shard] for shard in waiting] if alone else [waiting]:
-            with opened() as pool:
-                futures = {_submit(pool, shard, job): shard for shard in batch}
-                try:
-                    for future in as_completed(futures):
-                        try:
-                            rows = future.result()
-                        except AudioICError:
-                            raise
-                        except Exception as error:  # the worker's death, by whatever name its executor calls it
-                            if alone:
-                                yield _died(futures[future], error, job)
-                            else:
-                                failed.append(futures[future])
-                        else:
-                            yield rows
-                except BaseException:
-                    for future in futures:
-                        future.cancel()
-                    raise
-        alone = len(failed) == len(waiting)
-        waiting = [[item] for shard in failed for item in shard] if alone else failed
+        with opened() as pool:
+            for shard, answer in _run_together(waiting, job, pool):
+                if isinstance(answer, Exception):
+                    failed.append(shard)
+                else:
+                    yield answer
+        in_vain = in_vain + 1 if len(failed) == len(waiting) else 0
+        waiting = failed
+    items = [item for shard in waiting for item in shard]
+    while items:
+        with opened() as pool:
+            died = False
+            while items and not died:
+                for alone, answer in _run_together([[items.pop(0)]], job, pool):
+                    died = isinstance(answer, Exception)
+                    yield _died(alone, answer, job) if isinstance(answer, Exception) else answer
+
+
+def _run_together(
+    shards: Sequence[list[Item]], job: Job, pool: Submits
+) -> Iterator[tuple[list[Item], Rows | Exception]]:
+    """Run `shards` side by side: each with its rows, or the death of its worker by whatever name its executor calls it."""
+    futures: dict[Any, list[Item]] = {}
+    try:
+        for shard in shards:
+            futures[_submit(pool, shard, job)] = shard
+        for future in _as_completed(list(futures)):
+            try:
+                rows = future.result()
+            except AudioICError:
+                raise
+            except Exception as error:
+                yield futures[future], error
+            else:
+                yield futures[future], rows
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
 
 
 def prepare(output: Path, model: str, settings: ICSettings) -> None:
@@ -171,14 +260,33 @@ def prepare(output: Path, model: str, settings: ICSettings) -> None:
         )
 
 
-def _opener(workers: int, executor: Executor | None) -> Callable[[], AbstractContextManager[Executor]]:
+def _opener(workers: int, executor: Submits | Client | None) -> Callable[[], AbstractContextManager[Submits]]:
     if executor is not None:
-        return lambda: nullcontext(executor)
+        # A Dask client runs tasks of a worker that died again by itself.
+        dask = {"retries": 2, "pure": False} if hasattr(executor, "get_executor") else {}
+        return lambda: nullcontext(_Given(executor, dask))
     return lambda: _pool(workers)
 
 
+@dataclass(frozen=True)
+class _Given:
+    """An executor of the caller's, which is not opened again: that it takes no work is not the fault of a shard."""
+
+    executor: Submits
+    options: Mapping[str, Any]
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any:
+        try:
+            return self.executor.submit(fn, *args, **self.options)
+        except Exception as error:  # whatever clusters and their clients raise
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise ExecutorError(
+                f"The executor takes no more work ({reason}): start it again and repeat the call, what is done is kept."
+            ) from error
+
+
 @contextmanager
-def _pool(workers: int) -> Iterator[Executor]:
+def _pool(workers: int) -> Iterator[Submits]:
     # Spawned: a forked copy of a process that has used torch may hang.
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
     try:
@@ -187,7 +295,7 @@ def _pool(workers: int) -> Iterator[Executor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _submit(pool: Executor, shard: list[Item], job: Job) -> Future[Rows]:
+def _submit(pool: Submits, shard: list[Item], job: Job) -> Any:
     try:
         return pool.submit(run_shard, shard, job)
     except RuntimeError as error:  # a pool that broke while shards were handed in
@@ -196,12 +304,24 @@ def _submit(pool: Executor, shard: list[Item], job: Job) -> Future[Rows]:
         return broken
 
 
+def _as_completed(futures: Sequence[Any]) -> Iterator[Any]:
+    """All `futures`, each as soon as it is done; those of other makes than Python's are asked from time to time."""
+    if all(isinstance(future, Future) for future in futures):
+        yield from as_completed(futures)
+        return
+    waiting, pause = list(futures), 0.05
+    while waiting:
+        done = [future for future in waiting if future.done()]
+        yield from done
+        waiting = [future for future in waiting if future not in done]
+        pause = 0.05 if done else min(2 * pause, POLL_SECONDS)
+        time.sleep(pause)
+
+
 def _died(items: Sequence[Item], error: Exception, job: Job) -> Rows:
     reason = str(error).partition("\n")[0] or type(error).__name__
     rows: Rows = []
     for item in items:
-        row: dict[str, Any] = dict.fromkeys(FILES.names)
-        row.update(file=item.id, path=item.path, start=item.start, end=item.end, status="error")
-        rows.append({**row, "error": f"The process that computed it died ({reason}).", "seconds": 0.0})
-    write_part(items, rows, [], job)
+        rows.append({**row_of(item), "status": "error", "error": f"The process that computed it died ({reason})."})
+    write_part(items, rows, [], Path(job.output), job.settings)
     return rows

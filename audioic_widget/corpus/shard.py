@@ -2,57 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from audioic_widget.audio import Recording, read_recording
+from audioic_widget.corpus.parts import Row, row_of, values_of, write_part
 from audioic_widget.corpus.sources import Item
-from audioic_widget.errors import AudioError, AudioICError, OutputError
-from audioic_widget.formats.files import replacing
+from audioic_widget.errors import AudioError, AudioICError, Cancelled, OutputError
 from audioic_widget.frames import FRAME_PERIOD, FRAME_SAMPLES, frame_at
-from audioic_widget.ic import encode, stream_ic
+from audioic_widget.ic import Encoded, encode, stream_ic
 from audioic_widget.model.catalogue import load_model
 from audioic_widget.result import ICResult
 from audioic_widget.settings import ICSettings
-
-ROW_GROUP = 1 << 17
-"""Rows that are compressed together: enough that a reader's overhead does not count."""
-
-VALUES = pa.schema(
-    [
-        ("file", pa.dictionary(pa.int32(), pa.string())),
-        ("frame", pa.int32()),
-        ("time", pa.float64()),
-        ("noise_level", pa.float64()),
-        ("ic", pa.float32()),
-        ("stderr", pa.float32()),
-    ]
-)
-FILES = pa.schema(
-    [
-        ("file", pa.string()),
-        ("path", pa.string()),
-        ("start", pa.float64()),
-        ("end", pa.float64()),
-        ("status", pa.string()),
-        ("error", pa.string()),
-        ("frames", pa.int64()),
-        ("duration", pa.float64()),
-        ("sha256", pa.string()),
-        ("provenance", pa.string()),
-        ("seconds", pa.float64()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -68,6 +37,11 @@ class Job:
         See `load_model`.
     threads : int or None
         Of PyTorch in a worker; as they are if None.
+
+    Examples
+    --------
+    >>> Job("dataset", ICSettings(preset="draft")).model
+    'mini'
     """
 
     output: str
@@ -77,89 +51,124 @@ class Job:
     threads: int | None = None
 
 
-def run_shard(items: Sequence[Item], job: Job) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Prepared:
+    """A recording that is read and encoded: what remains is the computing.
+
+    Attributes
+    ----------
+    encoded : Encoded
+    first : int
+        Frame of the file in which it begins.
+    seconds : float
+        What it took.
+    """
+
+    encoded: Encoded
+    first: int
+    seconds: float
+
+
+def run_shard(items: Sequence[Item], job: Job) -> list[Row]:
     """Compute `items` and write them as one part of the dataset; its rows in the table of files.
 
-    A file that cannot be computed is a row with its error. The values are written before the table of files, each
-    whole or not at all, so what the table names is there.
+    While one file is computed a thread reads and encodes the next. A file that cannot be computed is a row with its
+    error. The values are written before the table of files, each whole or not at all, so what the table names is there.
+
+    Parameters
+    ----------
+    items : sequence of Item
+    job : Job
 
     Raises
     ------
     ModelError, DeviceError, OutputError
         If nothing could be computed or written whatever the file.
+
+    Examples
+    --------
+    >>> from audioic_widget import example
+    >>> for folder in ("values", "files"):
+    ...     Path("dataset", folder).mkdir(parents=True)
+    >>> settings = ICSettings(preset="draft", noise_levels=(0.3,))
+    >>> (row,) = run_shard([Item("loop", str(example("loop")))], Job("dataset", settings))
+    >>> row["status"], row["frames"]
+    ('ok', 202)
     """
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     load_model(job.model, job.device)
     rows, tables = [], []
-    for item in items:
-        begin = time.perf_counter()
-        row: dict[str, Any] = dict.fromkeys(FILES.names)
-        row.update(file=item.id, path=item.path, start=item.start, end=item.end, status="ok")
-        try:
-            result = compute_item(item, job)
-            audio = result.provenance["audio"]
-            row.update(frames=len(result.time), duration=audio["duration"], sha256=audio["sha256"])
-            row.update(provenance=json.dumps(result.provenance, sort_keys=True))
-            tables.append(values_of(item.id, result))
-        except OutputError:
-            raise
-        except (AudioICError, MemoryError) as error:
-            row.update(status="error", error=str(error) or "It does not fit into memory.")
-        row["seconds"] = time.perf_counter() - begin
-        rows.append(row)
-    write_part(items, rows, tables, job)
+    with closing(prepared_ahead(items, job)) as coming:
+        for item, preparing in coming:
+            row = row_of(item)
+            try:
+                result, seconds = compute_item(preparing.result(), job)
+                audio = result.provenance["audio"]
+                row.update(frames=len(result.time), duration=audio["duration"], sha256=audio["sha256"])
+                row.update(provenance=json.dumps(result.provenance, sort_keys=True), seconds=seconds)
+                tables.append(values_of(item.id, result))
+            except OutputError:
+                raise
+            except (AudioICError, MemoryError) as error:
+                row.update(status="error", error=str(error) or "It does not fit into memory.")
+            rows.append(row)
+    write_part(items, rows, tables, Path(job.output), job.settings)
     return rows
 
 
-def compute_item(item: Item, job: Job) -> ICResult:
-    """The result of one item, on the frame grid of its file."""
-    model, settings = load_model(job.model, job.device), job.settings
-    recording = read_recording(item.path)
-    first = 0
-    if item.start is not None or item.end is not None:
-        first, recording = excerpt(recording, item)
-    *_, last = stream_ic(
-        encode(recording, model, settings.audio_type, alignment=settings.alignment), model, settings, coarse_first=False
-    )
-    assert last.result is not None
+def prepared_ahead(items: Sequence[Item], job: Job) -> Generator[tuple[Item, Future[Prepared]], None, None]:
+    """All `items`, each read and encoded by a thread while the one before it is in use; at most one is ahead."""
+    ended = threading.Event()
+
+    def check() -> None:
+        if ended.is_set():
+            raise Cancelled("The run has ended.")
+
+    def begin(index: int) -> Future[Prepared]:
+        return reader.submit(prepare_item, items[index], job, check)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="audioic-reader") as reader:
+        try:
+            coming = begin(0) if items else None
+            for index, item in enumerate(items):
+                current, coming = coming, begin(index + 1) if index + 1 < len(items) else None
+                assert current is not None
+                yield item, current
+        finally:
+            ended.set()
+
+
+def prepare_item(item: Item, job: Job, check: Callable[[], None] | None = None) -> Prepared:
+    """Read and encode one item."""
+    begin = time.perf_counter()
+    first, recording = read_item(item)
+    settings = job.settings
+    model = load_model(job.model, job.device)
+    encoded = encode(recording, model, settings.audio_type, check, alignment=settings.alignment)
+    return Prepared(encoded, first, time.perf_counter() - begin)
+
+
+def compute_item(prepared: Prepared, job: Job) -> tuple[ICResult, float]:
+    """The result on the frame grid of the file, and the seconds spent on it in all."""
+    begin = time.perf_counter()
+    model = load_model(job.model, job.device)
+    *_, last = stream_ic(prepared.encoded, model, job.settings, coarse_first=False)
     result = last.result
-    return ICResult(
-        result.time + first * FRAME_PERIOD, result.noise_levels, result.ic, result.stderr, result.provenance
-    )
+    assert result is not None
+    time_in_file = result.time + prepared.first * FRAME_PERIOD
+    whole = ICResult(time_in_file, result.noise_levels, result.ic, result.stderr, result.provenance)
+    return whole, prepared.seconds + time.perf_counter() - begin
 
 
-def excerpt(recording: Recording, item: Item) -> tuple[int, Recording]:
-    """The part of `recording` that `item` asks for, from the frame on in which it starts; that frame's number."""
+def read_item(item: Item) -> tuple[int, Recording]:
+    """What `item` asks for of its file, from the frame on in which it starts; that frame's number."""
+    recording = read_recording(item.path)
+    if item.start is None and item.end is None:
+        return 0, recording
     first = frame_at(item.start or 0.0)
     stop = recording.grid.n_frames if item.end is None else min(frame_at(item.end) + 1, recording.grid.n_frames)
     if stop - first < 2:
         raise AudioError(f"{recording.name} has less than two frames from {item.start} to {item.end} s: ask for more.")
     samples = recording.samples[first * FRAME_SAMPLES : stop * FRAME_SAMPLES]
     return first, Recording(recording.name, samples, recording.source_rate)
-
-
-def values_of(name: str, result: ICResult) -> pa.Table:
-    """The rows of one file: all frames of the first level, then of the next."""
-    levels, frames = result.ic.shape
-    numbers = np.rint(result.time / FRAME_PERIOD).astype(np.int32) - 1
-    columns = [
-        pa.DictionaryArray.from_arrays(np.zeros(levels * frames, np.int32), [name]),
-        np.tile(numbers, levels),
-        np.tile(result.time, levels),
-        np.repeat(result.noise_levels, frames),
-        result.ic.ravel().astype(np.float32),
-        result.stderr.ravel().astype(np.float32),
-    ]
-    return pa.table(columns, schema=VALUES)
-
-
-def write_part(items: Sequence[Item], rows: Sequence[dict[str, Any]], tables: Sequence[pa.Table], job: Job) -> None:
-    """Write values, then the table of files, under a name that belongs to these items."""
-    name = hashlib.sha256(json.dumps([asdict(item) for item in items]).encode()).hexdigest()[:16]
-    note = {"audioic": json.dumps({"settings": job.settings.to_dict(), "units": {"time": "s", "ic": "nat/frame"}})}
-    values = pa.concat_tables(tables or [VALUES.empty_table()]).unify_dictionaries()
-    for folder, table in (("values", values), ("files", pa.Table.from_pylist(list(rows), schema=FILES))):
-        path = Path(job.output) / folder / f"part-{name}.parquet"
-        with replacing(path) as file:
-            pq.write_table(table.replace_schema_metadata(note), file, compression="zstd", row_group_size=ROW_GROUP)

@@ -28,6 +28,11 @@ class Item:
     path : str
     start, end : float or None
         Seconds; from its begin and to its end if None.
+
+    Examples
+    --------
+    >>> Item("chorus", "song.wav", start=61.0, end=83.5).id
+    'chorus'
     """
 
     id: str
@@ -51,6 +56,12 @@ def find_items(sources: Sequence[str | os.PathLike[str]]) -> list[Item]:
         If a source is not there or holds nothing, or a manifest cannot be read.
     SettingsError
         If two items have one id.
+
+    Examples
+    --------
+    >>> from audioic_widget import example
+    >>> [Path(item.path).name for item in find_items([example("loop").parent])]
+    ['frere_jacques.flac', 'loop.flac', 'minuet.flac']
     """
     items = [item for source in sources for item in _items(os.fspath(source))]
     seen: set[str] = set()

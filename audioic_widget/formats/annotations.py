@@ -22,7 +22,18 @@ JAMS_VERSION = "0.3.5"
 
 @dataclass(frozen=True)
 class Label:
-    """A named stretch of time: ``start <= end``, in seconds."""
+    """A named stretch of time: ``start <= end``, in seconds.
+
+    Raises
+    ------
+    SettingsError
+        If it ends before it starts, or a time is negative or not finite.
+
+    Examples
+    --------
+    >>> Label(0.0, 1.5, "intro").text
+    'intro'
+    """
 
     start: float
     end: float
@@ -34,7 +45,13 @@ class Label:
 
 
 def peak_labels(result: ICResult, noise_level: float | None = None, k: int = 10) -> list[Label]:
-    """The frames of the `k` most surprising moments of a level, in order of time; see `ICResult.peaks`."""
+    """The frames of the `k` most surprising moments of `result` at `noise_level`, in order of time; see `ICResult.peaks`.
+
+    Examples
+    --------
+    >>> peak_labels(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]))[0].text
+    '41.5 nats, level 0.3'
+    """
     found = result.peaks(noise_level, k).sort_values("time")
     return [
         Label(max(row.time - FRAME_PERIOD, 0.0), row.time, f"{row.ic:.1f} nats, level {row.noise_level:g}")
@@ -43,7 +60,7 @@ def peak_labels(result: ICResult, noise_level: float | None = None, k: int = 10)
 
 
 def write_jams(result: ICResult, path: PathLike) -> None:
-    """Write JAMS (Humphrey et al. 2014): one annotation a level in the namespace "vector".
+    """Write `result` to `path` as JAMS (Humphrey et al. 2014): one annotation a level in the namespace "vector".
 
     An observation is a frame: its begin and duration (s), its IC (nats) as a vector of one number, and the standard
     error as confidence. Frames without a value are left out; provenance is in the sandbox.
@@ -52,6 +69,10 @@ def write_jams(result: ICResult, path: PathLike) -> None:
     ------
     OutputError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> write_jams(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]), "song.jams")
     """
     frames = _frames(result)
     audio = result.provenance.get("audio", {})
@@ -100,12 +121,18 @@ def write_jams(result: ICResult, path: PathLike) -> None:
 
 
 def read_jams(path: PathLike) -> ICResult:
-    """Read what `write_jams` wrote.
+    """Read what `write_jams` wrote to `path`.
 
     Raises
     ------
     AudioError
         If the file is missing, damaged or something else.
+
+    Examples
+    --------
+    >>> write_jams(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]), "song.jams")
+    >>> read_jams("song.jams").ic_at(0.3)
+    array([ nan, 41.5])
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -127,24 +154,34 @@ def read_jams(path: PathLike) -> ICResult:
 
 
 def write_audacity(labels: Sequence[Label], path: PathLike, provenance: Mapping[str, Any] | None = None) -> None:
-    """Write an Audacity label track; tabs and line breaks in texts become blanks.
+    """Write `labels` to `path` as an Audacity label track; tabs and line breaks in texts become blanks; `provenance` beside it.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> write_audacity([Label(0.0, 1.5, "intro")], "labels.txt")
     """
     lines = [f"{label.start!r}\t{label.end!r}\t{' '.join(label.text.split())}\n" for label in labels]
     write_beside(path, "".join(lines).encode(), provenance or {})
 
 
 def read_audacity(path: PathLike) -> list[Label]:
-    """Read an Audacity label track; lines with frequencies are passed over.
+    """Read an Audacity label track from `path`; lines with frequencies are passed over.
 
     Raises
     ------
     AnnotationError
         If the file is missing or something else.
+
+    Examples
+    --------
+    >>> write_audacity([Label(0.0, 1.5, "intro")], "labels.txt")
+    >>> read_audacity("labels.txt")
+    [Label(start=0.0, end=1.5, text='intro')]
     """
     advice = "cannot be read as labels: give a label track of Audacity."
     try:
@@ -172,7 +209,7 @@ def _seconds(text: str) -> float:
 def write_textgrid(
     labels: Sequence[Label], path: PathLike, duration: float, provenance: Mapping[str, Any] | None = None
 ) -> None:
-    """Write one interval tier of a Praat TextGrid; what is between labels becomes intervals without text.
+    """Write `labels` to `path` as one interval tier of a Praat TextGrid; what is between them becomes intervals without text; `provenance` beside it.
 
     Raises
     ------
@@ -180,6 +217,10 @@ def write_textgrid(
         If two labels overlap, one is empty, or one ends after `duration` (s): a tier has no place for that.
     OutputError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> write_textgrid([Label(0.5, 1.5, "intro")], "song.TextGrid", duration=2.0)
     """
     ordered = sorted(labels, key=lambda label: label.start)
     whole: list[Label] = []
@@ -204,12 +245,18 @@ def write_textgrid(
 
 
 def read_textgrid(path: PathLike) -> list[Label]:
-    """Labels with a text in a Praat TextGrid in Praat's long text form, of all interval tiers.
+    """Labels with a text in the Praat TextGrid `path` in Praat's long text form, of all interval tiers.
 
     Raises
     ------
     AnnotationError
         If the file is missing or something else.
+
+    Examples
+    --------
+    >>> write_textgrid([Label(0.5, 1.5, "intro")], "song.TextGrid", duration=2.0)
+    >>> read_textgrid("song.TextGrid")
+    [Label(start=0.5, end=1.5, text='intro')]
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -225,12 +272,19 @@ def read_textgrid(path: PathLike) -> list[Label]:
 
 
 def write_sonic_visualiser(result: ICResult, path: PathLike, noise_level: float | None = None) -> None:
-    """Write one level as a layer of time values: ``TIME,VALUE,LABEL``, times at the end of frames, no empty frames.
+    """Write `noise_level` (the first if not given) of `result` to `path` as a layer of time values: ``TIME,VALUE,LABEL``, times at the end of frames, no empty frames.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> write_sonic_visualiser(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]), "layer.csv")
+    >>> print(Path("layer.csv").read_text(), end="")
+    TIME,VALUE,LABEL
+    0.2,41.5,IC_0.3
     """
     level = float(result.noise_levels[0]) if noise_level is None else noise_level
     values = result.ic_at(level)

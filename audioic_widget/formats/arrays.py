@@ -20,12 +20,16 @@ _ARRAYS = ("time", "noise_levels", "ic", "stderr")
 
 
 def write_npz(result: ICResult, path: PathLike) -> None:
-    """Write values, errors and provenance without loss.
+    """Write values, errors and provenance of `result` without loss to `path`.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> write_npz(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]), "song.npz")
     """
     provenance = json.dumps(result.provenance, sort_keys=True)
     with replacing(path) as file:
@@ -33,12 +37,18 @@ def write_npz(result: ICResult, path: PathLike) -> None:
 
 
 def read_npz(path: PathLike) -> ICResult:
-    """Read what `write_npz` wrote.
+    """Read what `write_npz` wrote to `path`.
 
     Raises
     ------
     AudioError
         If the file is missing, damaged or something else.
+
+    Examples
+    --------
+    >>> write_npz(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]), "song.npz")
+    >>> read_npz("song.npz").ic_at(0.3)
+    array([ nan, 41.5])
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -60,12 +70,18 @@ def read_npz(path: PathLike) -> ICResult:
 
 
 def to_xarray(result: ICResult) -> xr.Dataset:
-    """Variables ``ic`` and ``stderr`` (nats) over ``noise_level`` and ``time`` (end of frame, s); provenance as JSON.
+    """The `result` as variables ``ic`` and ``stderr`` (nats) over ``noise_level`` and ``time`` (end of frame, s); provenance as JSON.
 
     Raises
     ------
     ModelError
         If the package xarray is not installed.
+
+    Examples
+    --------
+    >>> dataset = to_xarray(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]))
+    >>> dict(dataset.sizes)
+    {'noise_level': 1, 'time': 2}
     """
     try:
         import xarray as xr
@@ -85,19 +101,29 @@ def to_xarray(result: ICResult) -> xr.Dataset:
 
 
 def from_xarray(dataset: xr.Dataset) -> ICResult:
-    """The result that `to_xarray` made `dataset` of; a `KeyError` or `ValueError` if it is another kind."""
+    """The result that `to_xarray` made `dataset` of; a `KeyError` or `ValueError` if it is another kind.
+
+    Examples
+    --------
+    >>> from_xarray(to_xarray(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]))).ic_at(0.3)
+    array([ nan, 41.5])
+    """
     ic, stderr = (dataset[name].transpose("noise_level", "time").values for name in ("ic", "stderr"))
     provenance = json.loads(dataset.attrs["provenance"])
     return ICResult(dataset["time"].values, dataset["noise_level"].values, ic, stderr, provenance)
 
 
 def write_netcdf(result: ICResult, path: PathLike) -> None:
-    """Write `to_xarray` as NetCDF 3, which everything that reads NetCDF reads.
+    """Write `to_xarray` of `result` to `path` as NetCDF 3, which everything that reads NetCDF reads.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> write_netcdf(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]), "song.nc")
     """
     content = to_xarray(result).to_netcdf(engine="scipy", format="NETCDF3_64BIT")
     with replacing(path) as file:
@@ -105,12 +131,18 @@ def write_netcdf(result: ICResult, path: PathLike) -> None:
 
 
 def read_netcdf(path: PathLike) -> ICResult:
-    """Read what `write_netcdf` wrote.
+    """Read what `write_netcdf` wrote to `path`.
 
     Raises
     ------
     AudioError
         If the file is missing, damaged or something else.
+
+    Examples
+    --------
+    >>> write_netcdf(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]), "song.nc")
+    >>> read_netcdf("song.nc").ic_at(0.3)
+    array([ nan, 41.5])
     """
     import xarray as xr
 

@@ -18,11 +18,26 @@ PathLike = str | os.PathLike[str]
 
 @contextmanager
 def replacing(path: PathLike) -> Iterator[IO[bytes]]:
-    """A file to write that takes the name `path` once the block ends well; otherwise nothing is left of it."""
+    """A file to write that takes the name `path` once the block ends well; otherwise nothing is left of it.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+
+    Examples
+    --------
+    >>> with replacing("note.txt") as file:
+    ...     file.write(b"whole")
+    5
+    >>> Path("note.txt").read_text()
+    'whole'
+    """
     path = Path(path)
     temporary: str | None = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        # A name may be as long as the system allows: the temporary one must not be longer.
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:20]}-", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             yield file
         # A temporary file is private; the result gets the permissions of any other new file.

@@ -14,23 +14,37 @@ from audioic_widget.result import ICResult
 
 
 def write_csv(result: ICResult, path: PathLike) -> None:
-    """Write ``Time,IC_<level>,...``: one row a frame, ``nan`` where there is no value, digits that read back exactly; provenance in a file beside it.
+    """Write `result` to `path` as ``Time,IC_<level>,...``: one row a frame, ``nan`` where there is no value, digits that read back exactly; provenance in a file beside it.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> write_csv(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]), "song.csv")
+    >>> Path("song.csv.json").exists()
+    True
     """
     write_beside(path, csv_text(result).encode(), result.provenance)
 
 
 def csv_text(result: ICResult) -> str:
-    """What `write_csv` writes."""
+    """What `write_csv` writes of `result`.
+
+    Examples
+    --------
+    >>> print(csv_text(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]])), end="")
+    Time,IC_0.3
+    0.1,nan
+    0.2,41.5
+    """
     return result.to_dataframe().to_csv(index=False, na_rep="nan", lineterminator="\n")
 
 
 def read_csv(path: PathLike) -> ICResult:
-    """Read a CSV in the published columns; standard errors, which it does not hold, are NaN.
+    """Read a CSV in the published columns from `path`; standard errors, which it does not hold, are NaN.
 
     Provenance is that of the file beside it, if it belongs to this content.
 
@@ -38,6 +52,12 @@ def read_csv(path: PathLike) -> ICResult:
     ------
     AudioError
         If the file is missing or has other columns or values.
+
+    Examples
+    --------
+    >>> write_csv(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]), "song.csv")
+    >>> read_csv("song.csv").ic_at(0.3)
+    array([ nan, 41.5])
     """
     path = Path(path)
     try:
@@ -62,19 +82,29 @@ def read_csv(path: PathLike) -> ICResult:
 
 
 def write_parquet(result: ICResult, path: PathLike) -> None:
-    """Write ``Time``, ``IC_<level>`` and ``SE_<level>`` (standard error) for every level; provenance in the schema.
+    """Write `result` to `path`: ``Time``, ``IC_<level>`` and ``SE_<level>`` (standard error) for every level; provenance in the schema.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> write_parquet(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]), "song.parquet")
     """
     with replacing(path) as file:
         file.write(parquet_bytes(result))
 
 
 def parquet_bytes(result: ICResult) -> bytes:
-    """What `write_parquet` writes."""
+    """What `write_parquet` writes of `result`.
+
+    Examples
+    --------
+    >>> parquet_bytes(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]))[:4]
+    b'PAR1'
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -89,12 +119,18 @@ def parquet_bytes(result: ICResult) -> bytes:
 
 
 def read_parquet(path: PathLike) -> ICResult:
-    """Read what `write_parquet` wrote.
+    """Read what `write_parquet` wrote to `path`.
 
     Raises
     ------
     AudioError
         If the file is missing, damaged or something else.
+
+    Examples
+    --------
+    >>> write_parquet(ICResult([0.1, 0.2], [0.3], [[np.nan, 41.5]], [[np.nan, 0.2]]), "song.parquet")
+    >>> read_parquet("song.parquet").ic_at(0.3)
+    array([ nan, 41.5])
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -132,11 +132,13 @@ class CycledHadamard:
         dim = signs.shape[-1]
         # Not in the matrix's order, in which rows that follow each other are alike.
         self.order = np.random.default_rng(0).permutation(dim)
-        self.matrix = torch.as_tensor(hadamard(dim)[self.order], dtype=signs.dtype, device=signs.device)
+        # More than once around: the rows of an evaluation are a slice. An index would make a GPU wait for the host.
+        rows = np.resize(hadamard(dim)[self.order], (dim + rows_each, dim))
+        self.cycle = torch.as_tensor(rows, dtype=signs.dtype, device=signs.device)
 
     def tangents(self, step: int, stage: int) -> Tensor:
-        rows = self.matrix[self._places(step, stage).tolist()]
-        return self.signs * rows[:, None, None]
+        start = int(self._places(step, stage)[0])
+        return self.signs * self.cycle[start : start + self.rows_each, None, None]
 
     def _places(self, step: int, stage: int) -> NDArray[np.int64]:
         """Places in the cycle of the rows of this evaluation."""

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from audioic_widget.console import failed
 from audioic_widget.errors import AudioICError
 
 
@@ -19,8 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in answer(options):
             print(line)
     except AudioICError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return failed(error)
     return 0
 
 

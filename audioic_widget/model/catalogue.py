@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from audioic_widget.codec import Codec
+from audioic_widget.codec.music2latent import Music2Latent, Precision
 from audioic_widget.errors import DeviceError, ModelError
 from audioic_widget.model.backbone import Backbone
 from audioic_widget.model.checkpoint import read_checkpoint
@@ -40,6 +41,17 @@ class ICModel:
         Longest stretch of latents that the backbone is given.
     digest : str
         SHA-256 of the weights file, hexadecimal.
+
+    Examples
+    --------
+    >>> model = load_model("mini", device="cpu")
+    >>> model.latent_dim
+    64
+    >>> latents = torch.zeros(1, 10, 64)
+    >>> model.contexts(latents).shape[:2]
+    torch.Size([1, 10])
+    >>> model.in_precision("float64").contexts(latents.double()).dtype
+    torch.float64
     """
 
     name: str
@@ -57,11 +69,29 @@ class ICModel:
         return self.head.latent_dim
 
     def in_precision(self, precision: str) -> ICModel:
-        """This model in the format of a solve's states: "float64", else float32; the codec stays in float32."""
+        """This model in `precision`, the format of a solve's states: "float64", else float32; the codec stays in float32."""
         if precision != "float64":
             return self
         dtype = torch.float64
         return replace(self, backbone=copy.deepcopy(self.backbone).to(dtype), head=copy.deepcopy(self.head).to(dtype))
+
+    def with_codec_in(self, precision: Precision) -> ICModel:
+        """This model with its codec in `precision` "bfloat16" or "float32", for the published codec on a CPU; see `Music2Latent`.
+
+        Raises
+        ------
+        ModelError
+            If its codec has one format only.
+
+        Examples
+        --------
+        >>> load_model("mini", device="cpu").with_codec_in("bfloat16")
+        Traceback (most recent call last):
+        audioic_widget.errors.ModelError: The codec of "mini" has no number format to choose.
+        """
+        if not isinstance(self.codec, Music2Latent):
+            raise ModelError(f'The codec of "{self.name}" has no number format to choose.')
+        return replace(self, codec=self.codec.in_precision(precision))
 
     def contexts(self, latents: Tensor) -> Tensor:
         """Contexts ``(rows, F, dim)`` of `latents` ``(rows, F, latent_dim)``."""
@@ -129,15 +159,12 @@ def _load(path: Path, modified: int, device: str) -> ICModel:
         context_frames=checkpoint.context_frames,
         digest=checkpoint.digest,
     )
-    if device != "auto":
-        return _moved(on_cpu, _checked_device(device))
-    if torch.cuda.is_available():
-        return _moved(on_cpu, torch.device("cuda"))
-    if torch.backends.mps.is_available():
+    found = checked_device(device)
+    if device == "auto" and found.type == "cpu" and torch.backends.mps.is_available():
         on_mps = _moved(on_cpu, torch.device("mps"))
         if _agree(on_cpu, on_mps):
             return on_mps
-    return on_cpu
+    return _moved(on_cpu, found)
 
 
 def _find(name_or_path: str | os.PathLike[str]) -> Path:
@@ -177,12 +204,21 @@ def _converted(flow: Path, flow_modified: int, codec: Path, codec_modified: int)
     return convert_files(flow, codec)
 
 
-def _checked_device(device: str) -> torch.device:
+def checked_device(name: str) -> torch.device:
+    """The device called `name`; for "auto" CUDA where it is there, else the CPU.
+
+    Raises
+    ------
+    DeviceError
+        If it is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        found = torch.device(device)
+        found = torch.device(name)
         torch.zeros(1, device=found).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise DeviceError(f'The device "{device}" is not available here: use device="cpu" or "auto".') from error
+        raise DeviceError(f'The device "{name}" is not available here: use device="cpu" or "auto".') from error
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import warnings
@@ -40,6 +41,11 @@ class Source:
     codec: str
 
 
+_INSTEAD = "load_model(flow, codec=codec)"
+
+CODECS = {"music2latent": ("SonyCSLParis/music2latent", "music2latent.pt")}
+"""Codecs by name: repository on the hub, file. The original Music2Latent, its bottleneck a tanh (Pasini et al. 2024)."""
+
 SOURCES = {"pa-audioic": Source("CPJKU/pa-audioic", "pa_rectflow.pt", "music2latent.pt")}
 
 
@@ -62,7 +68,9 @@ def fetch(name: str, revision: str | None = None) -> Path:
     name : str
         One of `SOURCES`.
     revision : str, optional
-        Commit, tag or branch of the hub's repository; its newest commit if not given. The commit is kept in the card.
+        Commit, tag or branch of the hub's repository; its newest commit if not given. No commit is built into this
+        package: what was fetched first is kept as it is until it is removed or another revision is asked for, and its
+        commit and the checksums of both files stand in the card and so in the provenance of every result.
 
     Raises
     ------
@@ -93,6 +101,38 @@ def convert_files(flow: Path, codec: Path) -> Path:
     key = hashlib.sha256("".join(_digest(path) for path in (flow, codec)).encode()).hexdigest()[:16]
     path = models_folder() / f"{flow.stem}-{key}" / f"{flow.stem}.safetensors"
     return path if path.exists() else _convert(flow, codec, path.parent, {"name": flow.stem})
+
+
+def load_codec(name_or_path: str | os.PathLike[str], revision: str | None = None) -> Music2Latent:
+    """A codec by itself, to train a flow of one's own on.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        "music2latent" (the original one; fetched from the hub on first use, into the hub's own cache), or a file.
+    revision : str, optional
+        Commit, tag or branch of the hub's repository; its newest commit if not given.
+
+    Raises
+    ------
+    ModelError
+        If there is no such file, or the hub cannot be reached and its cache does not hold it.
+    CheckpointError
+        If the file is damaged, foreign, incomplete, or would have to run code to load.
+    """
+    if name_or_path in CODECS:
+        name = str(name_or_path)
+        repository, file = CODECS[name]
+        warnings.warn(
+            f"{name} was made by others and is licensed {LICENCE}: no commercial use, and name its makers (Pasini et al. 2024).",
+            LicenceNotice,
+            stacklevel=2,
+        )
+        return read_codec(_from_hub(name, repository, file, revision, f'load_codec("{file}")'))
+    path = Path(name_or_path).expanduser()
+    if not path.is_file():
+        raise ModelError(f'There is no codec "{name_or_path}": use {", ".join(CODECS)}, or the path of a file.')
+    return read_codec(path)
 
 
 def read_codec(path: Path) -> Music2Latent:
@@ -143,7 +183,7 @@ def card_of(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def _from_hub(name: str, repository: str, file: str, revision: str | None) -> Path:
+def _from_hub(name: str, repository: str, file: str, revision: str | None, instead: str = _INSTEAD) -> Path:
     try:
         from huggingface_hub import hf_hub_download
     except ImportError as error:
@@ -156,7 +196,7 @@ def _from_hub(name: str, repository: str, file: str, revision: str | None) -> Pa
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ModelError(
             f'"{name}" is not here and could not be fetched ({reason}): connect once, or get {file} of {repository} '
-            "by other means and name the two files: load_model(flow, codec=codec)."
+            f"by other means and name what you have: {instead}."
         ) from error
 
 
@@ -181,7 +221,7 @@ def _convert(flow: Path, codec: Path, folder: Path, card: Mapping[str, Any]) -> 
                 "name": name,
                 "format": FORMAT,
                 "architecture": checkpoint.architecture,
-                "codec": {"type": "music2latent", "bottleneck": encoder.bottleneck},
+                "codec": encoder.config,
                 "sha256": _digest(made / f"{name}.safetensors"),
                 "licence": LICENCE,
                 "source": source,

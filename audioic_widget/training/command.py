@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Sequence
 
 from jsonargparse import ArgumentParser
 
-from audioic_widget.errors import AudioICError, OutputError
+from audioic_widget.console import exit_status, failed, parsed
+from audioic_widget.errors import AudioICError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,21 +18,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = ArgumentParser(prog="audioic train", description="Train a model on a folder of recordings.")
     command.add_argument("--config", action="config", help="File with settings, as --print_config prints them.")
     command.add_class_arguments(TrainingSettings)
-    values = vars(command.parse_args(arguments))
+    try:
+        values = vars(parsed(command, arguments))
+    except AudioICError as error:
+        return failed(error)
     values.pop("config")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    try:
+
+    def run() -> int:
         print(train(TrainingSettings(**values)))
-    except AudioICError as error:
-        return _failed(error)
-    except OSError as error:
-        return _failed(OutputError(f"{values['output']} cannot be written ({error.strerror}): choose another folder."))
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from the last checkpoint.", file=sys.stderr)
-        return 130
-    return 0
+        return 0
 
-
-def _failed(error: AudioICError) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return 2
+    return exit_status(run, values["output"], "the same command goes on from the last checkpoint.")

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from audioic_widget.codec.mini import MiniCodec
+from audioic_widget.codec.music2latent import Music2Latent
 from audioic_widget.training.files import replacing
 from audioic_widget.training.train_flow import Flow
 
@@ -31,7 +32,9 @@ def rounded(module: SomeModule) -> SomeModule:
     return copied
 
 
-def export(name: str, folder: Path, codec: MiniCodec, flow: Flow, frames: int, card: Mapping[str, object]) -> None:
+def export(
+    name: str, folder: Path, codec: MiniCodec | Music2Latent, flow: Flow, frames: int, card: Mapping[str, object]
+) -> None:
     """Write ``name.safetensors`` and ``name.json`` into `folder`.
 
     Parameters
@@ -40,8 +43,8 @@ def export(name: str, folder: Path, codec: MiniCodec, flow: Flow, frames: int, c
         Of the model.
     folder : Path
         Made if missing.
-    codec, flow : MiniCodec, Flow
-        The trained modules. Tensors are named ``codec.*``, ``backbone.*``, ``head.*``.
+    codec, flow : MiniCodec or Music2Latent, Flow
+        The trained modules, and a codec that was given as it is. Tensors are named ``codec.*``, ``backbone.*``, ``head.*``.
     frames : int
         Window length the flow was trained on.
     card : mapping
@@ -50,15 +53,18 @@ def export(name: str, folder: Path, codec: MiniCodec, flow: Flow, frames: int, c
     # Buffers (frequencies, feature statistics) stay float32: rounding those would shift phases.
     tensors: dict[str, Tensor] = {}
     for prefix, module in {"codec": codec, "backbone": flow.backbone, "head": flow.head}.items():
-        tensors |= {f"{prefix}.{key}": parameter.detach().half() for key, parameter in module.named_parameters()}
+        if not isinstance(module, Music2Latent):
+            tensors |= {f"{prefix}.{key}": parameter.detach().half() for key, parameter in module.named_parameters()}
         tensors |= {
-            f"{prefix}.{key}": value for key, value in module.state_dict().items() if f"{prefix}.{key}" not in tensors
+            f"{prefix}.{key}": value.contiguous()
+            for key, value in module.state_dict().items()
+            if f"{prefix}.{key}" not in tensors
         }
     description = {
         "name": name,
         "format": FORMAT,
         "architecture": {**flow.architecture, "context_frames": frames},
-        "codec": asdict(codec.config),
+        "codec": codec.config if isinstance(codec, Music2Latent) else asdict(codec.config),
         "parameters": {"codec": count(codec), "backbone": count(flow.backbone), "head": count(flow.head)},
     }
     with replacing(folder / f"{name}.safetensors") as temporary:

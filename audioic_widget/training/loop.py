@@ -38,9 +38,12 @@ class Schedule:
     steps : int
         Updates.
     rate : float
-        Highest learning rate: reached linearly after `warmup` steps, then down to zero along a cosine.
+        Highest learning rate: reached linearly after `warmup` steps, at the end down to zero along a cosine.
     warmup : int
         Steps of linear rise.
+    fall : float in (0, 1]
+        Share of the other steps over which the rate falls. With less than 1 the steps before the fall do not depend on
+        how many there will be: a longer training goes on from their checkpoint.
     weight_decay : float
         Of AdamW (Loshchilov & Hutter 2019).
     average : float
@@ -59,6 +62,7 @@ class Schedule:
     steps: int
     rate: float = 1e-3
     warmup: int = 100
+    fall: float = 1.0
     weight_decay: float = 0.02
     average: float = 0.998
     clip: float = 1.0
@@ -71,7 +75,8 @@ class Schedule:
         """Learning rate of update `step` (from 0)."""
         if step < self.warmup:
             return self.rate * (step + 1) / self.warmup
-        progress = (step - self.warmup) / max(self.steps - self.warmup, 1)
+        length = max(self.fall * (self.steps - self.warmup), 1)
+        progress = max(step - (self.steps - length), 0) / length
         return self.rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 

@@ -5,6 +5,7 @@ Everything is kept in ``MODEL_DIR/training`` as it is made, so a run that was ki
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from dataclasses import asdict, dataclass
@@ -14,8 +15,11 @@ import numpy as np
 import torch
 
 from audioic_widget.codec.mini import MiniCodec, MiniConfig
-from audioic_widget.errors import CheckpointError, DeviceError, SettingsError
+from audioic_widget.codec.music2latent import Music2Latent
+from audioic_widget.errors import CheckpointError, SettingsError
 from audioic_widget.frames import FRAME_PERIOD
+from audioic_widget.model.catalogue import checked_device
+from audioic_widget.model.published import LICENCE, load_codec
 from audioic_widget.training import evaluate
 from audioic_widget.training.export import export, rounded
 from audioic_widget.training.files import replacing
@@ -43,6 +47,8 @@ class TrainingSettings:
         Folder of recordings, searched with all its subfolders.
     output : Path
         Folder of the model.
+    codec : str
+        "own" trains one; or a codec to build on: "music2latent", or the path of its file (see `load_codec`).
     codec_steps, flow_steps : int
         Updates of codec and, at most, of flow.
     frames : int
@@ -58,25 +64,26 @@ class TrainingSettings:
     mixed_precision : bool
         Matrix products in bfloat16.
     device : str
-        cpu, cuda, ...
+        "auto" (CUDA, else CPU) or any torch device.
     seed : int
         Of everything that is drawn.
     """
 
     audio: Path
     output: Path
+    codec: str = "own"
     codec_steps: int = 1500
     flow_steps: int = 3000
     frames: int = 512
-    dim: int = 256
-    depth: int = 5
+    dim: int = 128
+    depth: int = 4
     head_depth: int = 3
     codec_hidden: int = 448
     held_out: float = 0.1
     check_steps: int = 100
     patience: int = 5
     mixed_precision: bool = True
-    device: str = "cpu"
+    device: str = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -100,20 +107,22 @@ def train(settings: TrainingSettings) -> Path:
     AudioError
         If there is too little audio.
     CheckpointError
-        If the folder holds a run with other settings.
+        If the folder holds a run with other settings, or the codec's file is no codec.
+    ModelError
+        If there is no such codec.
     DeviceError
         If the device is not there.
     OutputError
         If the folder cannot be written.
     """
-    folder = settings.output / "training"
+    folder, given = settings.output / "training", None if settings.codec == "own" else load_codec(settings.codec)
     _claim(folder / "settings.json", settings)
     found, skipped = find_recordings(settings.audio)
     recordings = split(found, settings.held_out, settings.frames)
-    device = _device(settings.device)
+    device = checked_device(settings.device)
     log.info("%.2f h in %d files, %d skipped", _hours(recordings), len(recordings), len(skipped))
 
-    codec = _codec(settings, recordings, folder, device)
+    codec: MiniCodec | Music2Latent = given.to(device) if given else _codec(settings, recordings, folder, device)
     latents = encode_all(codec, recordings, folder / "latents")
 
     def loss(flow: Flow) -> float:
@@ -129,9 +138,11 @@ def train(settings: TrainingSettings) -> Path:
     torch.manual_seed(settings.seed)
     flow = Flow(settings.dim, settings.depth, settings.dim // HEAD_WIDTH, settings.head_depth).to(device)
     flow = train_flow(flow, latents["training"], settings.frames, schedule, folder / "flow.pt", settings.seed, loss)
-    codec, flow = rounded(codec).cpu(), rounded(flow).cpu()
+    codec = (rounded(codec) if isinstance(codec, MiniCodec) else codec).cpu()
+    flow = rounded(flow).cpu()
     losses = evaluate.flow_losses(flow, latents["held_out"], settings.frames, settings.seed)
     card = {
+        **({"licence": LICENCE} if given else {}),
         "training": {
             "settings": _described(settings),
             "hours": {
@@ -152,7 +163,7 @@ def train(settings: TrainingSettings) -> Path:
 
 
 def _codec(settings: TrainingSettings, recordings: list[OwnRecording], folder: Path, device: torch.device) -> MiniCodec:
-    """The trained codec: from recordings in an order drawn by the seed until there are `CODEC_FRAMES`."""
+    """A codec trained on recordings in an order drawn by the seed until there are `CODEC_FRAMES`."""
     learnt = [recording for recording in recordings if not recording.held_out]
     heard: list[OwnRecording] = []
     for k in np.random.default_rng(settings.seed).permutation(len(learnt)):
@@ -182,14 +193,9 @@ def _claim(kept: Path, settings: TrainingSettings) -> None:
 
 def _described(settings: TrainingSettings) -> dict[str, object]:
     """What the card says: all but where things lie and what computes."""
-    return {name: value for name, value in asdict(settings).items() if name not in ("audio", "output", "device")}
-
-
-def _device(name: str) -> torch.device:
-    try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise DeviceError(f'The device "{name}" is not available here: use "cpu".') from error
+    described = {name: value for name, value in asdict(settings).items() if name not in ("audio", "output", "device")}
+    file = Path(settings.codec)
+    return {**described, "codec": hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else settings.codec}
 
 
 def _hours(recordings: list[OwnRecording]) -> float:

@@ -24,6 +24,7 @@ from audioic_widget.training.export import export, rounded
 from audioic_widget.training.files import replacing
 from audioic_widget.training.loop import Schedule
 from audioic_widget.training.scores import COLLECTIONS
+from audioic_widget.training.tones import encode_tones
 from audioic_widget.training.train_codec import extract_features, pitch_rolls, train_codec
 from audioic_widget.training.train_flow import Flow, encode_all, train_flow
 
@@ -45,6 +46,8 @@ class Recipe:
         Recordings of about 90 s.
     codec_renderings : int
         How many of them train the codec.
+    tones : int
+        Recordings of tones, each as long as two training windows.
     codec_steps, flow_steps : int
         Updates of codec and flow.
     frames : int
@@ -54,9 +57,10 @@ class Recipe:
     """
 
     output: Path
-    renderings: int = 640
+    renderings: int = 400
     codec_renderings: int = 240
-    codec_steps: int = 1500
+    tones: int = 320
+    codec_steps: int = 2500
     flow_steps: int = 1780
     frames: int = 512
     seed: int = 4
@@ -71,10 +75,13 @@ def run(recipe: Recipe, workers: int = 1) -> None:
         codec = codec_of(recipe, renderings)
     with timed(folder, "encoding"):
         latents = encode_all(codec, renderings, folder / "latents")
+    with timed(folder, "tones"):
+        tones = encode_tones(codec, recipe.tones, recipe.seed, folder)
     with timed(folder, "flow"):
         torch.manual_seed(recipe.seed)
-        schedule = Schedule(recipe.flow_steps, rate=1.2e-3, warmup=150)
-        flow = train_flow(Flow(), latents["training"], recipe.frames, schedule, folder / "flow.pt", recipe.seed)
+        schedule = Schedule(recipe.flow_steps, rate=1.2e-3, warmup=150, fall=0.2)
+        stream = np.concatenate((latents["training"], tones))
+        flow = train_flow(Flow(), stream, recipe.frames, schedule, folder / "flow.pt", recipe.seed)
     codec, flow = rounded(codec), rounded(flow)
     with timed(folder, "evaluation"):
         measured = measure(recipe, codec, flow, renderings, latents["held_out"])

@@ -136,3 +136,10 @@ def note_table(piece: MusicScore) -> NDArray[np.float32]:
             if length > 0 and not isinstance(element, harmony.ChordSymbol):
                 rows += [(float(element.offset), length, pitch.midi, part) for pitch in element.pitches]
     return np.array(sorted(rows), dtype=np.float32).reshape(-1, 4)
+
+
+def top_line(notes: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The highest pitch at each onset of a note table (onset, duration, pitch, part)."""
+    ordered = notes[np.lexsort((notes[:, 2], notes[:, 0]))]
+    last_of_onset = np.append(np.diff(ordered[:, 0]) > 0, True)
+    return ordered[last_of_onset, 2].astype(np.int64)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from audioic_widget.codec.mini import MiniCodec
+from audioic_widget.codec import Codec
 from audioic_widget.frames import FrameGrid
 from audioic_widget.model.backbone import Backbone
 from audioic_widget.model.head import Head
@@ -28,7 +28,7 @@ WINDOWS = 4
 DRAWS = 2
 """Independent draws of time and noise for every context: the head costs less than the backbone."""
 
-CLEAN_SHARE = 0.6
+CLEAN_SHARE = 0.5
 """Share of windows whose backbone sees clean latents; of the rest, half see scaled, half noised ones.
 
 The published ways to compute IC feed the backbone such latents, so training must have been there.
@@ -44,7 +44,7 @@ class Flow(nn.Module):
         Of `Backbone` and `Head`.
     """
 
-    def __init__(self, dim: int = 256, depth: int = 5, heads: int = 4, head_depth: int = 3) -> None:
+    def __init__(self, dim: int = 128, depth: int = 4, heads: int = 2, head_depth: int = 3) -> None:
         super().__init__()
         self.architecture = {"latent_dim": 64, "dim": dim, "depth": depth, "heads": heads, "head_depth": head_depth}
         self.backbone = Backbone(dim, depth, heads)
@@ -75,7 +75,7 @@ class Flow(nn.Module):
         return (velocity - (targets - noise)).square().mean(-1)
 
 
-def encode_all(codec: MiniCodec, recordings: Sequence[Sound], folder: Path) -> dict[str, NDArray[np.float32]]:
+def encode_all(codec: Codec, recordings: Sequence[Sound], folder: Path) -> dict[str, NDArray[np.float32]]:
     """Latents ``(frames, 64)`` of all recordings one after another: "training" and "held_out".
 
     Those of each recording are kept in a file in `folder`.

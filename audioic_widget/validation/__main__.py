@@ -6,10 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
-from audioic_widget.errors import AudioICError, OutputError
+from audioic_widget.console import exit_status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,35 +18,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parser().parse_args(arguments))
     output: Path = options.pop("output")
     fields = {name: value for name, value in options.items() if value is not None}
+    return exit_status(lambda: run(output, fields), output, "nothing was written.")
+
+
+def run(output: Path, fields: dict[str, Any]) -> int:
+    """Run the suite and write table and figure; the exit status."""
     # Torch is slow to import: help and mistakes do not wait for it.
     from audioic_widget.validation.suite import validate
 
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        with tqdm(total=1.0, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}", delay=1, leave=False) as bar:
+    output.mkdir(parents=True, exist_ok=True)
+    with tqdm(total=1.0, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}", delay=1, leave=False) as bar:
 
-            def show(protocol: str, share: float) -> None:
-                bar.set_description(protocol, refresh=False)
-                bar.n = share
-                bar.refresh()
+        def show(protocol: str, share: float) -> None:
+            bar.set_description(protocol, refresh=False)
+            bar.n = share
+            bar.refresh()
 
-            report = validate(on_progress=show, **fields)
-        report.to_csv(output / "validation.csv")
-        report.plot(output / "validation.png")
-        markdown = report.to_markdown()
-        (output / "validation.md").write_text(markdown, encoding="utf-8")
-    except AudioICError as error:
-        return failed(error)
-    except OSError as error:
-        return failed(OutputError(f"{output} cannot be written ({error.strerror}): choose another folder."))
+        report = validate(on_progress=show, **fields)
+    report.to_csv(output / "validation.csv")
+    report.plot(output / "validation.png")
+    markdown = report.to_markdown()
+    (output / "validation.md").write_text(markdown, encoding="utf-8")
     print(markdown)
     return 0
-
-
-def failed(error: AudioICError) -> int:
-    """Say what went wrong; the exit status."""
-    print(f"error: {error}", file=sys.stderr)
-    return 2
 
 
 def parser() -> argparse.ArgumentParser:

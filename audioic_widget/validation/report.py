@@ -39,6 +39,23 @@ class ValidationReport:
         noise level, or a baseline): estimate, 95 % interval (low, high), units n, value at chance.
     provenance : dict
         Model, settings, items, seed, protocols left out.
+
+    Examples
+    --------
+    >>> row = {"protocol": "repetition", "condition": "repeated - permuted", "measure": "share below", "trace": "0.3"}
+    >>> row |= {"estimate": 0.8, "low": 0.5, "high": 1.0, "n": 10, "chance": 0.5}
+    >>> table = pd.DataFrame([{**row, "timbres": timbres} for timbres in ("all", "unfamiliar")])
+    >>> provenance = {"settings": {"noise_levels": [0.3], "noising": "expectation", "preset": "draft"}, "items": 10, "seed": 0}
+    >>> provenance |= {"model": {"name": "mini"}, "left_out": []}
+    >>> report = ValidationReport(table, provenance)
+    >>> report.levels
+    ['0.3']
+    >>> report.aims()["met"].tolist()
+    [False]
+    >>> print(report.to_markdown().splitlines()[0][:27])
+    Model mini, 10 items a cond
+    >>> report.to_csv("validation.csv")
+    >>> report.plot("validation.png")
     """
 
     table: pd.DataFrame
@@ -50,7 +67,7 @@ class ValidationReport:
         return [f"{level:g}" for level in self.provenance["settings"]["noise_levels"]]
 
     def to_csv(self, path: PathLike) -> None:
-        """Write the table whole.
+        """Write the table whole to `path`.
 
         Raises
         ------
@@ -103,7 +120,7 @@ class ValidationReport:
         return "\n".join(lines) + "\n"
 
     def plot(self, path: PathLike) -> None:
-        """Draw every protocol's headline measure over the levels on one page; the file's ending decides the format.
+        """Draw every protocol's headline measure over the levels on one page; the ending of `path` decides the format.
 
         Raises
         ------

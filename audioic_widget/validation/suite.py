@@ -64,10 +64,18 @@ def validate(
 
     Raises
     ------
+    SettingsError
+        For an unknown protocol or setting, or too few items.
     AudioICError
-        One of its kinds for unknown protocols, settings, models.
+        One of its other kinds for models.
     TypeError
         For an unknown keyword.
+
+    Examples
+    --------
+    >>> report = validate("mini", items=4, protocols=["onset"], noise_levels=[0.3], n_steps=2)
+    >>> report.levels
+    ['0.3', '1']
     """
     if items < LEAST_ITEMS:
         raise SettingsError(f"items must be {LEAST_ITEMS} or more, not {items}.")

@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from audioic_widget.audio import PYRAMID_BASE, PYRAMID_FACTOR, min_max_pyramid, pcm16, read_recording
+from audioic_widget.audio import PYRAMID_BASE, PYRAMID_FACTOR, min_max_pyramid, pcm16
 from audioic_widget.codec import decoder_of
 from audioic_widget.engine import evaluations
-from audioic_widget.ic import Audio, Encoded, Partial, describe, encode, stream_ic
+from audioic_widget.ic import Audio, Encoded, Partial, describe, encode, read_and_load, stream_ic
 from audioic_widget.model.catalogue import ICModel, load_model
 from audioic_widget.remains import Remains
 from audioic_widget.result import ICResult
@@ -68,10 +68,11 @@ class Session:
         AudioICError
             If either cannot be used.
         """
-        if not self.pyramid:
-            self.recording = read_recording(*self._source)
+        if self.pyramid:
+            self.model = load_model(*self._model_source)
+        else:
+            self.recording, self.model = read_and_load(*self._source, *self._model_source)
             self.pyramid = min_max_pyramid(self.recording.samples)
-        self.model = load_model(*self._model_source)
 
     @property
     def bin_samples(self) -> list[int]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+import threading
 from typing import Any
 
-from audioic_widget.errors import Cancelled
 from audioic_widget.result import ICResult
 from audioic_widget.widget.snapshot import still_picture
 from audioic_widget.widget.worker import Worker
@@ -18,6 +16,8 @@ class Still:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._output: Any = None
+        self._undrawn: tuple[ICResult, str] | None = None
+        self._lock = threading.Lock()
 
     def show(self) -> None:
         """Make the output, empty, where the cell that runs has its outputs."""
@@ -26,17 +26,16 @@ class Still:
         self._output = display(HTML(""), display_id=True)
 
     def draw(self, result: ICResult, name: str) -> None:
-        """Draw `result` into it, if it was made."""
-        output = self._output
-        if output is None:
-            return
+        """Have `result` drawn into it soon, if it was made."""
+        if self._output is not None:
+            self._undrawn = result, name
+            self._worker.when_idle(lambda _: self.draw_now())
 
-        def draw(check: Callable[[], None]) -> None:
-            from IPython.display import HTML
+    def draw_now(self) -> None:
+        """Draw what has not been drawn yet."""
+        from IPython.display import HTML
 
-            with contextlib.suppress(Cancelled):
-                picture = HTML(still_picture(result, name))
-                check()
-                output.update(picture)
-
-        self._worker.when_idle(draw)
+        with self._lock:
+            undrawn, self._undrawn = self._undrawn, None
+            if undrawn is not None:
+                self._output.update(HTML(still_picture(*undrawn)))

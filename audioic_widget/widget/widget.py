@@ -104,9 +104,20 @@ class AudioICWidget(Traits):
     Examples
     --------
     >>> import audioic_widget as aw
-    >>> widget = AudioICWidget(aw.example("minuet"), noise_levels=[0.3], preset="draft")
-    >>> widget.wait().noise_levels
+    >>> widget = AudioICWidget(aw.example("minuet"), noise_levels=[0.3], preset="draft", annotations=[(0, 10, "A")])
+    >>> widget.wait(timeout=300).noise_levels
     array([0.3])
+    >>> widget.annotation_ic()["label"].tolist()
+    ['A']
+    >>> axes = widget.plot()
+    >>> widget.export_html("minuet.html")
+    >>> widget.n_steps = 12  # computes anew
+    >>> widget.cancel()
+    >>> widget.result is None, widget.settings.n_steps
+    (True, 12)
+    >>> widget.compute()
+    >>> widget.wait(timeout=300)
+    ICResult(225 frames, 20.9 s, noise levels 0.3)
     >>> widget.close()
     """
 
@@ -167,7 +178,7 @@ class AudioICWidget(Traits):
         return self._result
 
     def wait(self, timeout: float | None = None) -> ICResult:
-        """Wait for the result.
+        """Wait for the result, and for the still picture of it if the widget is shown.
 
         Parameters
         ----------
@@ -189,6 +200,8 @@ class AudioICWidget(Traits):
             raise self._failure
         if self._result is None:
             raise Cancelled(f"Computing {self.name} was ended before it was complete: call compute() to start again.")
+        # Who executes a notebook to make a page of it ends the kernel after the last cell.
+        self._still.draw_now()
         return self._result
 
     def compute(self) -> None:
@@ -212,7 +225,7 @@ class AudioICWidget(Traits):
         super().close()
 
     def plot(self, ax: Axes | None = None) -> Axes | NDArray[np.object_]:
-        """Draw the traces with matplotlib, when they are complete; see `ICResult.plot`."""
+        """Draw the traces with matplotlib, when they are complete: lanes ``(L, 1)``, or all in `ax`; see `ICResult.plot`."""
         return self.wait().plot(ax=ax)
 
     def export_html(self, path: str | os.PathLike[str], *, sound: bool = False) -> None:
@@ -267,7 +280,12 @@ class AudioICWidget(Traits):
         self.show_still()
 
     def show_still(self) -> None:
-        """Show a still picture of the traces, now or when they are there; the front end hides it."""
+        """Show a still picture of the traces, now or when they are there; the front end hides it.
+
+        Examples
+        --------
+        In a notebook, where it is hidden while the widget is alive: ``widget.show_still()``.
+        """
         with self._lock:
             self._still.show()
             if self._result is not None:

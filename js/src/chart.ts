@@ -47,12 +47,15 @@ export class Chart {
     const alone = traces.length === 1;
     this.root = element("div", {
       class: "aic-lane",
+      role: "img",
+      "aria-label": `Information content at noise level ${traces.map(({ level }) => levelText(level)).join(", ")}`,
       "data-testid": alone ? `lane-${traces[0].level}` : "overlay",
     });
     const names = element("span", { class: "aic-lane-name" });
     for (const { level, index } of traces) {
       const name = element("span", { class: alone ? "" : "aic-key" }, this.name({ level, index }));
       name.style.setProperty("--aic-ink", `var(--aic-trace-${index % 6})`);
+      name.style.setProperty("--aic-dash", dashed(DASHES[index % DASHES.length]));
       names.append(name);
     }
     this.root.append(names);
@@ -216,6 +219,17 @@ export class Chart {
     ctx.fillText("no knowledge", bbox.left + 4 * devicePixelRatio, y - 2 * devicePixelRatio);
     ctx.restore();
   }
+}
+
+/** A dash pattern as a CSS background in the ink of its level. */
+function dashed(pattern: number[]): string {
+  let at = 0;
+  const parts = (pattern.length ? pattern : [1]).map((length, part) => {
+    const begin = at;
+    at += length;
+    return `${part % 2 ? "transparent" : "var(--aic-ink)"} ${begin}px ${at}px`;
+  });
+  return `repeating-linear-gradient(90deg, ${parts.join(", ")})`;
 }
 
 /** Where a mark is; nothing where the text would be cut by the edge. */

@@ -22,7 +22,7 @@ export function header(session: Session): Part {
   const { model } = session;
   const name = element("strong", { class: "aic-name", "data-testid": "name" });
   const about = element("span", { class: "aic-about" });
-  const status = element("span", { class: "aic-status", role: "status", "data-testid": "status" });
+  const status = element("span", { class: "aic-status", "data-testid": "status" });
   const bar = element("progress", { class: "aic-progress", max: 1, value: 0, "aria-label": "Progress" });
   const cancel = button("cancel", icon("cross"), "Cancel the computation", () =>
     session.send({ type: "cancel" }),

@@ -2,6 +2,9 @@
 
 type Attributes = Record<string, string | number | boolean>;
 
+/** What takes keys. JupyterLab and Notebook ask each of them by itself whether they may take a key for a shortcut. */
+const KEYED = new Set(["button", "input", "select"]);
+
 export function element<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},
@@ -12,6 +15,7 @@ export function element<K extends keyof HTMLElementTagNameMap>(
     if (value === true) made.setAttribute(name, "");
     else if (value !== false) made.setAttribute(name, String(value));
   }
+  if (KEYED.has(tag)) made.dataset.lmSuppressShortcuts = "true";
   made.append(...children);
   return made;
 }

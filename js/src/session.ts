@@ -18,6 +18,8 @@ const REPORT = 0.25;
 const REST = 200;
 /** Milliseconds a kernel is given to answer before the page says that none does. */
 const PATIENCE = 5_000;
+/** Reports of a moving playhead whose echo may still come. */
+const ECHOES = 20;
 /** Peaks listed. */
 const PEAKS = 10;
 /** Seconds heard before a peak, so that it comes as it came. */
@@ -57,6 +59,8 @@ export class Session {
   private listeners = new Set<() => void>();
   private followers = new Set<() => void>();
   private reported = 0;
+  /** What was said of the playhead while it moved: an echo of it is nobody's wish. */
+  private said: number[] = [];
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
   private saveTimer: ReturnType<typeof setTimeout> | undefined;
   private peaksOf = "";
@@ -85,6 +89,7 @@ export class Session {
       ["change:group", () => this.onGroup()],
       ...LINKED.map((name): [string, () => void] => [`change:${name}`, () => this.share(name)]),
       ["change", () => this.onTrait()],
+      ["comm_live_update", () => this.onKernel()],
     ];
     for (const [name, react] of on) model.on(name as "msg:custom", react as never);
     signal.addEventListener("abort", () => {
@@ -105,12 +110,7 @@ export class Session {
       this.alone = true;
       return;
     }
-    const silence = setTimeout(() => {
-      this.alone = true;
-      this.hint =
-        "No kernel answers: this is what was saved. To hear it or to change settings, run its cell in a notebook.";
-      this.changed();
-    }, PATIENCE);
+    const silence = setTimeout(() => this.lost("No kernel answers: this is what was saved."), PATIENCE);
     this.answered = () => {
       clearTimeout(silence);
       if (this.alone) this.hint = "";
@@ -267,6 +267,7 @@ export class Session {
     if (state === "playing" && Math.abs(position - this.reported) < REPORT) return;
     for (const each of this.together) {
       each.reported = position;
+      if (state === "playing") each.said = [...each.said.slice(1 - ECHOES), position];
       each.set("current_time", position);
     }
   }
@@ -290,9 +291,22 @@ export class Session {
     this.changed();
   }
 
+  /** The host has lost the kernel, or found it again: it does not say which, but first it is lost. */
+  private onKernel(): void {
+    if (this.alone) this.send({ type: "ready" });
+    else this.lost("The kernel has ended: this is what it had sent.");
+  }
+
+  private lost(what: string): void {
+    this.alone = true;
+    this.hint = `${what} To hear it or to change settings, run its cell in a notebook.`;
+    this.player.pause();
+    this.changed();
+  }
+
   private onTime(): void {
     const wanted = this.model.get("current_time");
-    if (wanted !== this.reported) this.seek(wanted);
+    if (wanted !== this.reported && !this.said.includes(wanted)) this.seek(wanted);
   }
 
   private onPlaying(): void {

@@ -16,7 +16,12 @@ export function transport(session: Session): Part & { tick: () => void } {
   const loop = button("loop", icon("loop"), "Loop the selection (L)", () =>
     session.set("loop", !model.get("loop")),
   );
-  const time = element("output", { class: "aic-time", "data-testid": "time", "aria-label": "Position" });
+  const time = element("span", {
+    class: "aic-time",
+    "data-testid": "time",
+    role: "timer",
+    "aria-label": "Position",
+  });
   const speed = element("select", {
     class: "aic-field",
     "data-testid": "speed",

@@ -12,6 +12,7 @@ import { looks } from "./looks";
 import { saveMenu } from "./menu";
 import { overview } from "./overview";
 import type { Session } from "./session";
+import { spoken } from "./spoken";
 import { transport, zoomButtons } from "./transport";
 import { svg } from "./vector";
 import { drawColumns } from "./waveform";
@@ -68,10 +69,11 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     ),
     peaks: peaks(session),
     help: helpPanel(session),
+    spoken: spoken(session),
   };
   const soundRow = element("div", { class: "aic-row" }, bar.root, zooming.root);
   const settings = element("div", { class: "aic-row" }, parts.levels.root, parts.sliders.root);
-  root.append(stack, values.root, parts.footer.root, parts.peaks.root, parts.help.root);
+  root.append(stack, values.root, parts.footer.root, parts.peaks.root, parts.help.root, parts.spoken.root);
   host.append(root);
   Object.assign(root, { audioic: inspection(session) });
 

@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright
 import audioic_widget
 
 TOKEN = "tests"
+PACKAGE = str(Path(audioic_widget.__file__).parents[1])
 START_SECONDS = 90
 
 
@@ -56,23 +57,15 @@ def running_lab(home: Path) -> Iterator[Lab]:
         "JUPYTER_DATA_DIR": str(home / "data"),
         "IPYTHONDIR": str(home / "ipython"),
         # The kernel works in another folder, and is to use the package that is under test.
-        "PYTHONPATH": str(Path(audioic_widget.__file__).parents[1]),
+        "PYTHONPATH": PACKAGE,
     }
     log = (home / "lab.log").open("w")
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
     command += [f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={TOKEN}", "--expose-app-in-browser"]
+    command += ["--JupyterNotebookApp.expose_app_in_browser=True"]
     server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/api?token={TOKEN}", timeout=2).close()
-            break
-        except (urllib.error.URLError, OSError) as error:
-            if server.poll() is not None or time.monotonic() > deadline:
-                server.kill()
-                raise RuntimeError("JupyterLab did not start:\n" + (home / "lab.log").read_text()) from error
-            time.sleep(0.2)
+    answers(f"{url}/api?token={TOKEN}", server, home / "lab.log")
     yield Lab(url, folder)
     server.terminate()
     try:
@@ -80,6 +73,28 @@ def running_lab(home: Path) -> Iterator[Lab]:
     except subprocess.TimeoutExpired:
         server.kill()
     log.close()
+
+
+def answers(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a server that was just started answers at `url`."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except (urllib.error.URLError, OSError) as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                server.kill()
+                raise RuntimeError("The server did not start:\n" + log.read_text()) from error
+            time.sleep(0.2)
+
+
+def until(widget: Locator, expression: str, seconds: float = 60) -> None:
+    """Wait until `expression` of the inspection object `w` of a widget is true."""
+    deadline = time.monotonic() + seconds
+    while not widget.evaluate(f"(root) => {{ const w = root.audioic; return Boolean({expression}); }}"):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {expression}"
+        widget.page.wait_for_timeout(50)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def cache() -> Path:
 def tunes() -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
     """Pitches of the tunes that training may use, and of those it leaves out."""
     from audioic_widget.training.dataset import Rendering
-    from audioic_widget.training.scores import collection_files, load_scores
+    from audioic_widget.training.scores import collection_files, load_scores, top_line
 
     used: list[NDArray[np.int64]] = []
     held_out: list[NDArray[np.int64]] = []
@@ -59,13 +59,6 @@ def tunes() -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
             f"Parsed scores cannot be kept in {cache()} ({error.strerror}): set XDG_CACHE_HOME to a folder with room."
         ) from error
     return used, held_out
-
-
-def top_line(notes: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The highest pitch at each onset of a note table (onset, duration, pitch, part)."""
-    ordered = notes[np.lexsort((notes[:, 2], notes[:, 0]))]
-    last_of_onset = np.append(np.diff(ordered[:, 0]) > 0, True)
-    return ordered[last_of_onset, 2].astype(np.int64)
 
 
 def symbols(pitches: NDArray[np.int64]) -> list[int]:

@@ -1,0 +1,82 @@
+"""Does noise in the codec's training matter? Two codecs, with and without it, and a small flow on the latents of each.
+
+``python benchmarks/codec_noise.py DIR`` takes the folder of a finished ``python -m audioic_widget.training --output DIR``,
+trains the codec again without noise (same features, notes, steps and seed), encodes the same tones with both, trains the
+same small flow on each, and prints what `audioic validate` finds, as a markdown table. A few minutes on a core.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from audioic_widget.codec.mini import MiniCodec
+from audioic_widget.training.dataset import performance_of, renderings
+from audioic_widget.training.export import export, rounded
+from audioic_widget.training.loop import Schedule
+from audioic_widget.training.recipe import Recipe, codec_of
+from audioic_widget.training.tones import encode_tones
+from audioic_widget.training.train_codec import extract_features, pitch_rolls, train_codec
+from audioic_widget.training.train_flow import Flow, train_flow
+from audioic_widget.validation import validate
+
+PROTOCOLS = ("repetition", "oddball", "onset", "markov")
+MEASURES = ("share below", "AUC", "onset over baseline (sd)", "rank correlation")
+
+
+def codecs(recipe: Recipe) -> Iterator[tuple[str, MiniCodec, Path]]:
+    """Both codecs, each with the folder that keeps its latents."""
+    found = list(renderings(recipe.output))
+    yield "with noise", codec_of(recipe, found), recipe.output
+    heard = [rendering for rendering in found[: recipe.codec_renderings] if not rendering.held_out]
+    features = extract_features(MiniCodec(), heard, recipe.output / "features.npy")
+    rolls = pitch_rolls(heard, lambda rendering: performance_of(recipe.output, recipe.seed, rendering).notes)
+    folder = recipe.output / "without-noise"
+    folder.mkdir(exist_ok=True)
+    scores = folder / "scores"
+    if not scores.exists():
+        scores.symlink_to((recipe.output / "scores").resolve())
+    torch.manual_seed(recipe.seed)
+    schedule = Schedule(recipe.codec_steps, rate=2e-3)
+    yield (
+        "without noise",
+        train_codec(MiniCodec(), features, schedule, folder / "codec.pt", recipe.seed, rolls, noisy=False),
+        folder,
+    )
+
+
+def main() -> None:
+    """Train, validate, print."""
+    command = argparse.ArgumentParser(description=__doc__)
+    command.add_argument("folder", type=Path)
+    command.add_argument("--tones", type=int, default=160, help="recordings of tones that the flows learn from")
+    command.add_argument("--steps", type=int, default=1000, help="updates of a flow")
+    command.add_argument("--items", type=int, default=20)
+    options = command.parse_args()
+    torch.set_num_threads(1)
+    recipe = Recipe(options.folder)
+    columns = {}
+    for name, codec, folder in codecs(recipe):
+        latents = encode_tones(codec, options.tones, recipe.seed, folder)
+        torch.manual_seed(recipe.seed)
+        schedule = Schedule(options.steps, rate=2e-3, warmup=50, fall=0.5, average=0.99)
+        flow = train_flow(Flow(64, 3, 1, 2), latents, recipe.frames, schedule, folder / "small-flow.pt", recipe.seed)
+        model = folder / "small-model"
+        export(name.replace(" ", "-"), model, rounded(codec), rounded(flow), recipe.frames, {})
+        table = validate(model, items=options.items, protocols=PROTOCOLS, device="cpu").table
+        table = table[table["timbres"].eq("all") & table["measure"].isin(MEASURES)]
+        table = table[table["trace"].isin(["0", "0.3", "0.6", "0.9"])]
+        rows = table.set_index(["protocol", "condition", "measure", "trace"])
+        columns[name] = rows.apply(lambda row: f"{row['estimate']:.2f} [{row['low']:.2f}, {row['high']:.2f}]", axis=1)
+    both = pd.DataFrame(columns).reset_index()
+    print(f"| {' | '.join(both.columns)} |", "|---" * len(both.columns) + "|", sep="\n")
+    for row in both.itertuples(index=False):
+        print(f"| {' | '.join(row)} |")
+
+
+if __name__ == "__main__":
+    main()
