@@ -119,7 +119,7 @@ def song(bench: Bench) -> Iterator[Row]:
             """async (levels) => {
                 const since = probe.run(1);
                 const first = await probe.until((w) => probe.share(w, levels, 2) > 0, since);
-                const complete = await probe.until((w) => probe.share(w, levels, 3) === 1, since, 120);
+                const complete = await probe.until((w) => probe.share(w, levels, 3) === 1, since, 600);
                 return [first, complete];
             }""",
             LEVELS,
@@ -131,7 +131,7 @@ def song(bench: Bench) -> Iterator[Row]:
     yield "3 min: `standard` everywhere", seconds(complete), "10 s"
 
     page.evaluate("async () => probe.until((w) => w.status() === 'running', probe.run(1))")
-    notebook.until("w.status() === 'done'", 120)
+    notebook.until("w.status() === 'done'", 600)
     for words, view in (("10 s on screen", (80.0, 90.0)), ("all on screen", None)):
         notebook.run(f"w.view = {view}")
         page.wait_for_timeout(500)
@@ -224,21 +224,18 @@ def three_hours(bench: Bench) -> Iterator[Row]:
     page = notebook.page
     page.evaluate("() => { window.gaps = probe.watch(); }")
     page.evaluate("() => { window.since = probe.run(1); }")
-    answers, begin = [], time.monotonic()
-    opened = None
-    while time.monotonic() - begin < 30:
+    answers, begin, opened = [], time.monotonic(), 0.0
+    while not opened or time.monotonic() < begin + opened + 10:
         asked = time.monotonic()
         notebook.run("1")
         answers.append(1000 * (time.monotonic() - asked))
-        if opened is None and page.evaluate("() => probe.root()?.audioic?.span()[1] > 0"):
-            opened = 1000 * (time.monotonic() - begin)
+        if not opened and page.evaluate("() => probe.root()?.audioic?.span()[1] > 0"):
+            opened = time.monotonic() - begin
         page.wait_for_timeout(50)
-    if opened is None:
-        raise RuntimeError("The three hours did not open within 30 s.")
     gaps = page.evaluate("() => window.gaps()")
-    yield "3 h: cell to waveform", seconds(opened), ""
-    yield "3 h: kernel's longest silence in the first 30 s", seconds(max(answers)), ""
-    yield "3 h: page's longest frame in the first 30 s", seconds(max(gaps)), ""
+    yield "3 h: cell to waveform", seconds(1000 * opened), ""
+    yield "3 h: kernel's longest silence until 10 s after that", seconds(max(answers)), ""
+    yield "3 h: page's longest frame until then", seconds(max(gaps)), ""
     notebook.run("w.view = (9000.0, 9060.0); w.current_time = 9000.0; w.playing = True")
     notebook.until("w.state() === 'playing' && w.position() > 9001")
     yield (
@@ -339,7 +336,7 @@ def widgets(bench: Bench, count: int = 20, rounds: int = 50) -> Iterator[Row]:
             """async (count) => probe.until(() => {
                 const all = [...document.querySelectorAll(".audioic")];
                 return all.length === count && all.every((root) => root.audioic.status() === "done");
-            }, probe.run(1), 120)""",
+            }, probe.run(1), 600)""",
             count,
         )
         notebook.run("for each in ws: each.close()\nws = []")
