@@ -26,7 +26,7 @@ BUNDLE = {f"audioic_widget/widget/static/widget.{ending}" for ending in ("js", "
 
 # Where in the package what an extra installs may be imported.
 EXTRAS = {
-    "/corpus/__main__.py": "cluster",
+    "/corpus/": "cluster",
     "/training/": "training",
     "/codec/music2latent.py": "published",
     "/model/published.py": "published",
