@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audioic_widget.audio import BLOCK, SILENCE_BELOW_PEAK, Recording, voiced_range
+from audioic_widget.audio import BLOCK, SILENCE_BELOW_PEAK, Recording, release, voiced_range
 from audioic_widget.frames import FRAME_SAMPLES
 
 HOP = 512
@@ -75,6 +75,7 @@ def _loud(samples: NDArray[np.float32]) -> tuple[int, int] | None:
         block = samples[begin : begin + BLOCK].astype(np.float64) ** 2
         hops = np.add.reduceat(block, np.arange(0, len(block), HOP))
         sums[begin // HOP + 2 : begin // HOP + 2 + len(hops)] = hops
+        release(samples)
     window = np.convolve(sums, np.ones(HOPS_IN_WINDOW), "valid")[:n_windows]
     amplitude = np.sqrt(window / (HOPS_IN_WINDOW * HOP))
     if amplitude.max() < AMPLITUDE_FLOOR:

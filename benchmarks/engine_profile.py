@@ -1,9 +1,10 @@
 """Where the time of a long solve goes on a CPU: ``python benchmarks/engine_profile.py [--preset standard]``.
 
-The published size (random weights), one noise level, one thread, one tile after another. Counted: floating-point operations of the
-products, and the bytes that the passes between them read and write. Measured, all in turns in one run: the engine;
-the products of a tile alone, same shapes, same number format, same buffers, nothing between them; and the parts of
-a pass. Processor's seconds of the thread, which other programs disturb less than the clock's. Prints Markdown.
+The published size (random weights), one noise level, one thread, one tile after another. Counted: floating-point
+operations of the products, and the bytes that the passes between them read and write. Measured in turns in one run:
+the engine; the products of a tile alone, of the same shapes and number format, in the same buffers, with nothing
+between them; and the parts of a pass. Processor's seconds, which other programs disturb less than the clock's.
+Prints Markdown; `profile.md` says what it means.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def report(model: ICModel, settings: aw.ICSettings, tiles: int, repeats: int) ->
     for label, value in rows_of_table.items():
         rest -= value
         lines.append(f"| {label} | {value:.2f} | {value / took:.0%} |")
-    lines.append(f"| the rest: calls, probes, solver, first and last layer's copies | {rest:.2f} | {rest / took:.0%} |")
+    lines.append(f"| the rest: calls, last norm, probes, solver, slower products between passes | {rest:.2f} | {rest / took:.0%} |")
     return lines
 
 

@@ -177,9 +177,9 @@ print(took)"""
 def hour(bench: Bench) -> Iterator[Row]:
     """An hour of five levels with their bands: opened, moved, kept."""
     name = bench.song("hour.wav", 60)
-    # Few steps: what is drawn is as much, and the hour of five levels is there in a minute.
+    # One step: what is drawn is as much, and the hour of five levels is there in a minute.
     notebook = bench.open(
-        f"w = aw.AudioICWidget({name!r}, noise_levels={FIVE}, preset='draft', n_steps=2); w",
+        f"w = aw.AudioICWidget({name!r}, noise_levels={FIVE}, preset='draft', n_steps=1); w",
         "w2 = aw.AudioICWidget(aw.example('minuet'), preset='draft'); w2",
     )
     page = notebook.page

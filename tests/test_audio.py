@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import mmap
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from audioic_widget.audio import Recording, min_max_pyramid, pcm16, read_recording, sounding_range
+from audioic_widget.audio import Recording, min_max_pyramid, pcm16, read_recording, release, sounding_range
 from audioic_widget.errors import AudioError
 from audioic_widget.frames import FRAME_SAMPLES, SAMPLE_RATE
+from audioic_widget.model.catalogue import load_model
 
 Samples = NDArray[np.float64]
 
@@ -370,3 +372,28 @@ def test_no_room_for_a_long_recording_is_said(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("tempfile.TemporaryFile", full)
     with pytest.raises(AudioError, match=r"a\.wav is long and needs room .+No space left.+TMPDIR\.$"):
         read_recording(tmp_path / "a.wav")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="counts pages as Linux does")
+def test_a_pass_over_a_long_recording_holds_little_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audioic_widget.audio.IN_MEMORY", 1 << 16)
+
+    def in_files() -> int:
+        """Bytes that this process holds of files."""
+        return int(Path("/proc/self/statm").read_text().split()[2]) * mmap.PAGESIZE
+
+    samples = np.random.default_rng(0).normal(0, 0.1, 10_000_000).astype(np.float32)
+    recording = read_recording(samples, 44_100)
+    codec = load_model("mini", device="cpu").codec
+    assert codec is not None
+    codec.encode(samples, 0, 300)  # loads libraries, which lie in files too
+    before = in_files()
+    recording.samples.sum()
+    assert in_files() - before > 30e6
+    release(recording.samples[5:])  # a part is enough to know it by
+    assert in_files() - before < 5e6
+    assert recording.checksum == Recording("in memory", samples, 44_100).checksum
+    assert sounding_range(recording) == (0, 2441)
+    codec.encode(recording.samples, 0, 2_441)
+    assert in_files() - before < 5e6
+    np.testing.assert_array_equal(recording.samples, samples)

@@ -274,3 +274,11 @@ def test_a_csv_whose_rows_or_levels_do_not_fit_is_refused(tmp_path: Path, text: 
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(AudioError):
         read_csv(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "\N{MUSICAL SYMBOL G CLEF}" * 63, "a b\n<b>&.csv"])
+def test_names_as_long_and_odd_as_the_system_takes_them(tmp_path: Path, name: str) -> None:
+    with replacing(tmp_path / name) as file:
+        file.write(b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"whole"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 import audioic_widget as aw
+from audioic_widget.widget import snapshot
 from audioic_widget.widget.snapshot import CHUNK, GAP, compressed_sound, saved_traces, still_picture
 
 
@@ -54,7 +57,18 @@ def test_the_still_picture_is_escaped_and_small() -> None:
     html = still_picture(result(1_938), '"><script>alert(1)</script>.wav')
     assert "<script>" not in html
     assert html.startswith('<img class="audioic-still" alt="Information content of &quot;')
-    assert len(html) == pytest.approx(100_000, abs=80_000)
+    assert 20_000 < len(html) < 60_000
+
+
+def test_what_is_saved_of_an_hour_of_five_levels_is_below_300_kb() -> None:
+    """The traces, the picture and the front end itself, as they stand in the notebook's JSON."""
+    full = result(38_760, levels=5)
+    saved = saved_traces(full)
+    static = Path(snapshot.__file__).parent / "static"
+    front_end = sum(len(json.dumps((static / name).read_text())) for name in ("widget.js", "widget.css"))
+    binary = 4 / 3 * (len(saved["values"]) + len(saved["errors"]))
+    # The rest of the state, the overview of the waveform included, is 10 kB.
+    assert binary + front_end + len(still_picture(full, "hour.wav")) + 10_000 < 300_000
 
 
 def test_sound_in_a_page_is_as_long_as_the_recording_and_small() -> None:

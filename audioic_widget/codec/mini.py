@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from audioic_widget.audio import release
 from audioic_widget.codec.inversion import spectrum, waveform
 from audioic_widget.errors import ModelError
 from audioic_widget.frames import FRAME_SAMPLES, SAMPLE_RATE
@@ -165,6 +166,7 @@ class MiniCodec(nn.Module):
                 check()
             end = min(start + PIECE_FRAMES, stop)
             latents[start - first : end - first] = self.squeeze(self.features(self.samples_of(samples, start, end)))
+            release(samples)
 
         for _ in compute_threads(self.mean.device).map(fill, range(first, stop, PIECE_FRAMES)):
             pass

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from audioic_widget.audio import release
 from audioic_widget.errors import ModelError, SettingsError
 from audioic_widget.frames import FRAME_SAMPLES
 
@@ -173,6 +174,7 @@ class Music2Latent(nn.Module):
             if check is not None:
                 check()
             spectrum = [self._spectrum(samples, first + low, first + high) for low, high in parts]
+            release(samples)
             trust = self._trust(start, end, stop - first).to(device)
             total[start:end] += trust * self._latents(torch.cat(spectrum, dim=-1))[: end - start]
             weight[start:end] += trust

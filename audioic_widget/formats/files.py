@@ -36,7 +36,8 @@ def replacing(path: PathLike) -> Iterator[IO[bytes]]:
     path = Path(path)
     temporary: str | None = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        # A name may be as long as the system allows: the temporary one must not be longer.
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:20]}-", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             yield file
         # A temporary file is private; the result gets the permissions of any other new file.

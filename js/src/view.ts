@@ -260,6 +260,7 @@ function inspection(session: Session) {
     states: (level: number) => curves.get(level)?.states,
     position: () => session.position,
     state: () => player.state,
+    turning: () => player.turning,
     status: () => model.get("status"),
     revision: () => curves.revision,
   };

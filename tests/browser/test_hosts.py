@@ -65,6 +65,12 @@ def test_notebook_7(lab: labs.Lab, browser: Browser) -> None:
     page.locator(".audioic").wait_for()
     assert_it_computes_and_plays(page)
     assert not page.locator(".audioic-still").is_visible()
+    # Keys of a focused control are no commands of the notebook: these would add cells.
+    page.get_by_test_id("rewind").focus()
+    for key in ("Escape", "b", "a"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(200)
+    assert page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length") == 1
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     page.close()
 

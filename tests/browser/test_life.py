@@ -60,17 +60,6 @@ def test_python_moves_the_playhead_while_it_plays(twice: Notebook) -> None:
     twice.until("w.state() === 'stopped'")
 
 
-def test_keys_of_a_focused_control_are_no_commands_of_the_notebook(twice: Notebook) -> None:
-    page = twice.page
-    count = "() => window.jupyterapp.shell.currentWidget.content.widgets.length"
-    before = page.evaluate(count)
-    twice.widget.get_by_test_id("rewind").focus()
-    for key in ("Escape", "b", "a", "d", "d", "x"):
-        page.keyboard.press(key)
-    page.wait_for_timeout(200)
-    assert page.evaluate(count) == before
-
-
 def test_a_reloaded_page_has_everything_again(twice: Notebook) -> None:
     page = twice.page
     twice.run("w.view = (5.0, 15.0); w.selection = (6.0, 7.0); w.annotations = [(0, 10, 'first half')]; w.n_steps = 8")

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser
 import audioic_widget as aw
 
 from .lab import Notebook
+from .sound import place, recorded
 
 pytestmark = pytest.mark.browser
 
@@ -67,20 +68,6 @@ def test_an_exported_page_opens_from_disk_and_can_be_zoomed(browser: Browser, tm
     page.close()
 
 
-RECORD = """async (root) => {
-    const tap = root.audioic.tap(), context = tap.context;
-    const source = `registerProcessor("keep", class extends AudioWorkletProcessor {
-        process([input]) { if (input[0]) this.port.postMessage(input[0].slice()); return true; }
-    });`;
-    await context.audioWorklet.addModule(`data:text/javascript;base64,${btoa(source)}`);
-    const node = new AudioWorkletNode(context, "keep"), out = [];
-    node.port.onmessage = ({ data }) => out.push(...data);
-    tap.connect(node);
-    await new Promise((resolve) => setTimeout(resolve, 2500));
-    return [out, root.audioic.position()];
-}"""
-
-
 def test_an_exported_page_plays_with_its_playhead(browser: Browser, tmp_path: Path) -> None:
     notes = [(1.0, 2.0, "</script>verse")]
     widget = aw.AudioICWidget(aw.example("minuet"), preset="draft", noise_levels=[0.3], annotations=notes)
@@ -99,17 +86,11 @@ def test_an_exported_page_plays_with_its_playhead(browser: Browser, tmp_path: Pa
     page.mouse.click(box["x"] + 4 / 20.93 * box["width"], box["y"] + 20)
     page.get_by_test_id("play").click()
     page.wait_for_function("() => document.querySelector('.audioic').audioic.state() === 'playing'")
-    heard, position = widget_on_page.evaluate(RECORD)
+    heard = recorded(widget_on_page, 2)
+    position = widget_on_page.evaluate("(root) => root.audioic.position()")
     samples = aw.read_recording(aw.example("minuet")).samples
-    size = 2**20
-    places, clean = [], 0
-    # A machine that is busy drops a block now and then: a quarter second each, most of them without a fault.
-    for piece in np.array_split(np.array(heard[: 2 * 44_100], np.float32), 8):
-        match = np.fft.irfft(np.fft.rfft(samples, size) * np.conj(np.fft.rfft(piece, size)), size)[: len(samples)]
-        places.append(int(match[: 8 * 44_100].argmax()))
-        error = piece - samples[places[-1] : places[-1] + len(piece)]
-        clean += bool(10 * np.log10(np.mean(piece**2) / np.mean(error**2)) > 20)
-    assert clean >= 6
-    assert 3.9 < np.median(places) / 44_100 < position
-    assert position > 5
+    at = place(heard, samples)
+    assert 4 <= at / 44_100 < 5 < position - 0.2
+    error = heard - samples[at : at + len(heard)]
+    assert 10 * np.log10(np.mean(heard**2) / np.mean(error**2)) > 20
     page.close()
