@@ -151,7 +151,9 @@ def report(model: ICModel, settings: aw.ICSettings, tiles: int, repeats: int) ->
     for label, value in rows_of_table.items():
         rest -= value
         lines.append(f"| {label} | {value:.2f} | {value / took:.0%} |")
-    lines.append(f"| the rest: calls, last norm, probes, solver, slower products between passes | {rest:.2f} | {rest / took:.0%} |")
+    lines.append(
+        f"| the rest: calls, last norm, probes, solver, slower products between passes | {rest:.2f} | {rest / took:.0%} |"
+    )
     return lines
 
 
