@@ -26,12 +26,12 @@ STEP = 0.02
 
 
 class Slow:
-    """A head and a field at once: no velocity, `STEP` seconds a pass; `passes` has when, and at which flow time."""
+    """A head and a field at once: no velocity, `STEP` seconds a pass; `passes` has their flow times."""
 
     latent_dim = 64
 
     def __init__(self) -> None:
-        self.passes: list[tuple[float, float]] = []
+        self.passes: list[float] = []
 
     def bind(self, context: Tensor) -> Slow:
         return self
@@ -40,7 +40,7 @@ class Slow:
         return self
 
     def velocity(self, x: Tensor, t: Tensor) -> Tensor:
-        self.passes.append((time.monotonic(), float(t.max())))
+        self.passes.append(float(t.max()))
         time.sleep(STEP)
         return torch.zeros_like(x)
 
@@ -79,28 +79,29 @@ def until(condition: Any, seconds: float = 30) -> None:
         time.sleep(0.005)
 
 
-def test_a_newer_request_ends_an_older_one_within_200_ms(widget: Recorded, slow: ICModel) -> None:
+FEW = 10
+"""Passes of the slow model in 200 ms."""
+
+
+def test_a_newer_request_ends_an_older_one_within_a_few_passes(widget: Recorded, slow: ICModel) -> None:
     passes = slow.head.passes  # type: ignore[union-attr]
     until(lambda: len(passes) > 20)
-    asked = time.monotonic()
+    before = len(passes)
     # Flow time starts at 1 - s: what the older one asks is told from the newer one's by its time.
     widget.noise_levels = [0.9]
-    until(lambda: any(t <= 0.1 + 1e-6 for _, t in passes[-3:]))
+    until(lambda: any(t <= 0.1 + 1e-6 for t in passes[-3:]))
     # Passes of the older one near t = 0 look like the newer one's; its others are enough.
-    late = [when - asked for when, t in passes if t > 0.1 + 1e-6]
-    assert max(late) < 0.2
-    first_of_new = next(when for when, t in passes if when > asked and t <= 0.1 + 1e-6)
-    assert first_of_new - asked < 0.5
+    assert sum(t > 0.1 + 1e-6 for t in passes[before:]) < FEW
     assert sum(thread.name == "audioic-widget" for thread in threading.enumerate()) == 1
 
 
 def test_cancel_ends_it_as_soon(widget: Recorded, slow: ICModel) -> None:
     passes = slow.head.passes  # type: ignore[union-attr]
     until(lambda: len(passes) > 20)
-    asked = time.monotonic()
+    before = len(passes)
     widget.cancel()
-    time.sleep(0.5)
-    assert passes[-1][0] - asked < 0.2
+    assert widget._worker.wait(30)
+    assert len(passes) - before < FEW
 
 
 def test_after_a_change_the_first_answer_is_under_the_playhead_and_then_on_screen(widget: Recorded) -> None:

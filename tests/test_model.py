@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,30 @@ def test_value_is_the_same_with_and_without_tangents(head: Head) -> None:
     x, t = normal(3, 5, 16, dtype=torch.float64), torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
     value, _ = field.velocity_and_tangents(x, t, x[None])
     torch.testing.assert_close(value, field.velocity(x, t), rtol=0, atol=1e-12)
+
+
+def test_an_evaluation_leaves_the_results_of_the_last_one_alone(head: Head) -> None:
+    field = head.frozen().bind(normal(1, 5, 24, dtype=torch.float64))
+    x, t = normal(3, 5, 16, dtype=torch.float64), torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    first = field.velocity_and_tangents(x, t, x[None])
+    before = [each.clone() for each in first]
+    field.velocity_and_tangents(-x, t, x[None])
+    for now, then in zip(first, before, strict=True):
+        torch.testing.assert_close(now, then, rtol=0, atol=0)
+
+
+def test_a_frozen_head_is_gone_when_its_solve_is(head: Head) -> None:
+    frozen = head.frozen()
+    frozen.bind(normal(1, 5, 24, dtype=torch.float64)).velocity(
+        normal(1, 5, 16, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    )
+    left = weakref.ref(frozen)
+    gc.disable()
+    try:
+        del frozen
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_head_of_the_published_format(tiny: ICModel) -> None:

@@ -110,8 +110,8 @@ def load_model(
     Parameters
     ----------
     name_or_path : str, path or ICModel
-        "mini" (embedded), "pa-audioic" (published; fetched on first use and kept), a ``.safetensors`` file
-        with its card beside it, a folder that holds one such file, or a flow in the published ``.pt``
+        "mini" (embedded), "pa-audioic" (published; its newest commit is fetched on first use and kept, another by
+        ``audioic models fetch pa-audioic --revision COMMIT``), a ``.safetensors`` file with its card beside it, a folder that holds one such file, or a flow in the published ``.pt``
         format. A loaded model is returned as it is.
     device : str or torch.device
         "auto" (CUDA, else Apple MPS where it computes correctly, else CPU) or any torch device.

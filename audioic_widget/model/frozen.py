@@ -46,12 +46,17 @@ class FrozenHead:
         self.expand = [block.expand.weight.detach().to(self.dtype) for block in blocks]
         self.contract = [centred(block.contract.weight.detach()).to(self.dtype) for block in blocks]
         self.output_weight, self.output_bias = head.output.weight.detach(), head.output.bias.detach()
-        self._time = head.time
+        # All that depends on time, in one product.
         scales = [*(block.scale for block in blocks), head.output_scale]
-        self._modulation_weight = torch.cat([layer.weight.detach() for layer in (*scales, head.output_shift)])
-        biases = [*(1 + layer.bias.detach() for layer in scales), head.output_shift.bias.detach()]
-        self._modulation_bias = torch.cat(biases)
-        self._kept = lru_cache(KEPT_TIMES)(lambda times, dtype: self._modulated(torch.tensor(times, dtype=dtype)))
+        time_weight = torch.cat([layer.weight.detach() for layer in (*scales, head.output_shift)])
+        time_bias = torch.cat([*(1 + layer.bias.detach() for layer in scales), head.output_shift.bias.detach()])
+
+        @torch.inference_mode()
+        def modulated(t: Tensor) -> tuple[Tensor, ...]:
+            return F.linear(head.time(t), time_weight, time_bias).chunk(len(blocks) + 2, dim=-1)
+
+        self._modulated = modulated
+        self._kept = lru_cache(KEPT_TIMES)(lambda times, dtype: modulated(torch.tensor(times, dtype=dtype)))
 
     def bind(self, context: Tensor) -> ContextField:
         """The field of fixed contexts ``(..., F, dim)``, ready for a solver."""
@@ -61,11 +66,6 @@ class FrozenHead:
         """Scale of every block's norm, then scale and shift of the last norm, each ``(*t.shape, dim)``."""
         # A look-up needs the times on the host: no device should wait for that.
         return self._kept(tuple(t.tolist()), t.dtype) if t.device.type == "cpu" and t.ndim == 1 else self._modulated(t)
-
-    @torch.inference_mode()
-    def _modulated(self, t: Tensor) -> tuple[Tensor, ...]:
-        product = F.linear(self._time(t), self._modulation_weight, self._modulation_bias)
-        return product.chunk(len(self.expand) + 2, dim=-1)
 
 
 class ContextField:

@@ -57,7 +57,14 @@ export function saveMenu(session: Session, root: HTMLElement, stack: HTMLElement
   const entries = items.map(({ id, label, act }) => {
     const entry = element(
       "button",
-      { type: "button", class: "aic-item", role: "menuitem", tabindex: -1, "data-testid": id },
+      {
+        type: "button",
+        class: "aic-item",
+        role: "menuitem",
+        tabindex: -1,
+        "data-testid": id,
+        "aria-label": label,
+      },
       label,
     );
     entry.addEventListener("click", () => {

@@ -65,14 +65,16 @@ def running_lab(home: Path) -> Iterator[Lab]:
     command += ["--JupyterNotebookApp.expose_app_in_browser=True"]
     server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
-    answers(f"{url}/api?token={TOKEN}", server, home / "lab.log")
-    yield Lab(url, folder)
-    server.terminate()
     try:
-        server.wait(20)
-    except subprocess.TimeoutExpired:
-        server.kill()
-    log.close()
+        answers(f"{url}/api?token={TOKEN}", server, home / "lab.log")
+        yield Lab(url, folder)
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+        log.close()
 
 
 def answers(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
@@ -105,8 +107,10 @@ def running_browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(
             executable_path=system, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
         )
-        yield running
-        running.close()
+        try:
+            yield running
+        finally:
+            running.close()
 
 
 @dataclass(frozen=True)

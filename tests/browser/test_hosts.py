@@ -86,10 +86,12 @@ def marimo(tmp_path: Path) -> Iterator[str]:
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
-    labs.answers(url, server, tmp_path / "log")
-    yield url
-    server.terminate()
-    server.wait(20)
+    try:
+        labs.answers(url, server, tmp_path / "log")
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 def test_marimo(marimo: str, browser: Browser) -> None:
