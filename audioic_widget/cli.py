@@ -1,7 +1,7 @@
 """The `audioic` command: files in, one CSV each out; or one of its subcommands, which live where their work is.
 
-It understands the command line of the published tool (Bjare et al. 2025): same names, same meanings. What is
-not given is the library's default.
+It understands the command line of the published tool (Bjare et al. 2025): same names, same meanings, and
+its default of the one noise level 0. What else is not given is the library's default.
 """
 
 from __future__ import annotations

@@ -138,6 +138,20 @@ class ICResult:
             self.time[inside], self.noise_levels, self.ic[:, inside], self.stderr[:, inside], self.provenance
         )
 
+    @property
+    def no_knowledge(self) -> Floats:
+        """The closed-form line of each level ``(L,)``, in nats: what a unit Gaussian without context says.
+
+        Examples
+        --------
+        >>> import audioic_widget as aw
+        >>> aw.compute_ic(aw.example("minuet"), preset="draft", noise_levels=[0.3]).no_knowledge.round(2)
+        array([68.42])
+        """
+        settings = self.provenance.get("settings", {})
+        mode = settings.get("noising", "expectation"), settings.get("monte_carlo_samples")
+        return np.array([no_knowledge(level, *mode) for level in self.noise_levels.tolist()])
+
     def normalized(self, method: Literal["zscore", "minmax", "headroom"] = "zscore") -> ICResult:
         """Each level on a scale of its own, since raw nats cannot be compared between levels.
 
@@ -157,7 +171,7 @@ class ICResult:
             shift = _nan(np.nanmin, self.ic)
             scale = _nan(np.nanmax, self.ic) - shift
         elif method == "headroom":
-            shift = np.array([[no_knowledge(level)] for level in self.noise_levels])
+            shift = self.no_knowledge[:, None]
             scale = np.ones_like(shift)
         else:
             raise SettingsError(f'method must be "zscore", "minmax" or "headroom", not {method!r}.')

@@ -300,6 +300,17 @@ def test_no_knowledge_is_a_unit_gaussian_noised(level: float) -> None:
     assert no_knowledge(level) == pytest.approx(-64 * math.log(density), rel=1e-7)
 
 
+@pytest.mark.parametrize(("noising", "draws"), [("average", 3), ("flow", None), ("monte_carlo", 4)])
+def test_no_knowledge_at_the_points_of_each_mode(noising: str, draws: int | None) -> None:
+    level, z = 0.6, torch.ones(64, dtype=torch.float64)
+    variance = torch.tensor(0.4**2 + 0.6**2).double()
+    noise = {"average": normal(20_000, 64), "monte_carlo": normal(20_000, 4, 64).mean(1)}
+    # The flow of a unit Gaussian scales a latent to the spread at its time.
+    points = variance.sqrt() * z if noising == "flow" else 0.4 * z + 0.6 * noise[noising]
+    information = 0.5 * (points.square().sum(-1) / variance + 64 * (2 * math.pi * variance).log())
+    assert no_knowledge(level, noising, draws) == pytest.approx(information.mean().item(), abs=0.1)
+
+
 @examples(deadline=None)
 @given(st.floats(0.01, 1.0), st.integers(0, 5))
 def test_no_mixture_goes_below_the_floor(level: float, seed: int) -> None:

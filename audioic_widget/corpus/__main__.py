@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     add("--retry-failed", action="store_true", help="compute files again that had an error, changed or not")
     add("--dry-run", action="store_true", help="only estimate time and size")
     add("--preset", help="draft, standard (default), pa-audioic or exact")
-    add("--noise-levels", type=float, nargs="+", help="levels between 0 and 1 (0 0.3 0.6)")
+    add("--noise-levels", "--noise_levels", type=float, nargs="+", help="levels between 0 and 1 (0 0.3 0.6)")
     add("--noising", help="expectation (default), monte_carlo, flow or average")
     add("--monte-carlo-samples", type=int, help="draws of monte_carlo and average")
     add("--n-steps", type=int, help="of the solver")

@@ -14,11 +14,16 @@ def floor(noise_level: float, dim: int = 64) -> float:
     return -math.inf if noise_level == 0 else dim * (0.5 * math.log(2 * math.pi) + math.log(noise_level))
 
 
-def no_knowledge(noise_level: float, dim: int = 64) -> float:
-    """IC in nats of the scaled latent under a unit Gaussian, noised to s: what knowing no context says.
+def no_knowledge(
+    noise_level: float, noising: str = "expectation", monte_carlo_samples: int | None = None, dim: int = 64
+) -> float:
+    """IC in nats of a latent under a unit Gaussian, noised to s: what knowing no context says.
 
-    ``dim/2 ln(2 pi w) + dim/2 (1 - s)^2 / w`` with ``w = (1 - s)^2 + s^2``.
+    ``dim/2 ln(2 pi w) + E|x|^2 / (2 w)`` with ``w = (1 - s)^2 + s^2``. The evaluated point x of a latent with
+    ``|z|^2 = dim`` has ``E|x|^2 = dim ((1 - s)^2 + n)``: n is 0 for "expectation", ``s^2 / M`` for "monte_carlo",
+    and ``s^2``, the noise of a genuine point, for "average" and "flow".
     """
-    kept = (1 - noise_level) ** 2
-    variance = kept + noise_level**2
-    return 0.5 * dim * (math.log(2 * math.pi * variance) + kept / variance)
+    kept, noise = (1 - noise_level) ** 2, noise_level**2
+    variance = kept + noise
+    share = {"expectation": 0.0, "monte_carlo": 1 / (monte_carlo_samples or 1)}.get(noising, 1.0)
+    return 0.5 * dim * (math.log(2 * math.pi * variance) + (kept + share * noise) / variance)

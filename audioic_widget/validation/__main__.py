@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     add("--output", type=Path, default=Path("validation"), help="folder for table and figure (%(default)s)")
     add("--items", type=int, help="units of each protocol (20)")
     add("--protocols", nargs="+", help="some only; all if not given")
-    add("--noise-levels", type=float, nargs="+", help="levels besides 1 (0 0.3 0.6 0.9)")
+    add("--noise-levels", "--noise_levels", type=float, nargs="+", help="levels besides 1 (0 0.3 0.6 0.9)")
     add("--noising", help="expectation, monte_carlo, flow or average")
     add("--monte-carlo-samples", type=int, help="draws of monte_carlo and average")
     add("--preset", help="draft (default), standard, pa-audioic or exact")

@@ -18,6 +18,7 @@ from audioic_widget.annotations import Annotations
 from audioic_widget.formats import csv_text, parquet_bytes
 from audioic_widget.likelihood.bounds import floor, no_knowledge
 from audioic_widget.result import ICResult
+from audioic_widget.settings import ICSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +140,7 @@ def parse(content: Mapping[str, Any]) -> Request:
     return kind(**fields)
 
 
-def restart(revision: int, levels: Sequence[float], n_frames: int) -> Message:
+def restart(revision: int, levels: Sequence[float], n_frames: int, settings: ICSettings) -> Message:
     """A computation begins: curves of other levels are dropped, those of these levels are out of date.
 
     With every level come the closed-form lines to read it against, in nats; null for a floor there is not.
@@ -151,7 +152,7 @@ def restart(revision: int, levels: Sequence[float], n_frames: int) -> Message:
         "levels": list(levels),
         "n_frames": n_frames,
         "floor": [each if math.isfinite(each) else None for each in floors],
-        "no_knowledge": [no_knowledge(level) for level in levels],
+        "no_knowledge": [no_knowledge(level, settings.noising, settings.monte_carlo_samples) for level in levels],
     }, []
 
 

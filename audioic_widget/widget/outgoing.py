@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from audioic_widget.settings import ICSettings
 from audioic_widget.widget import messages
 from audioic_widget.widget.curves import Curves, State
 from audioic_widget.widget.session import Update
@@ -22,14 +23,17 @@ class Outgoing:
     ----------
     curves : Curves
         Where updates are put.
+    settings : ICSettings
+        They are computed with.
     revision : int
         Of the computation.
     send : callable
         Takes messages.
     """
 
-    def __init__(self, curves: Curves, revision: int, send: Send) -> None:
+    def __init__(self, curves: Curves, settings: ICSettings, revision: int, send: Send) -> None:
         self._curves = curves
+        self._settings = settings
         self._revision = revision
         self._send = send
         self._first, self._stop = curves.n_frames, 0
@@ -37,7 +41,8 @@ class Outgoing:
 
     def begin(self) -> None:
         """Say that a computation begins."""
-        self._send([messages.restart(self._revision, self._curves.levels, self._curves.n_frames)])
+        curves = self._curves
+        self._send([messages.restart(self._revision, curves.levels, curves.n_frames, self._settings)])
 
     def take(self, update: Update) -> bool:
         """Take in `update`; whether it was sent, along with those before it."""

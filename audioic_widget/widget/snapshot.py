@@ -25,7 +25,6 @@ from audioic_widget.annotations import Annotations
 from audioic_widget.audio import Recording
 from audioic_widget.errors import AudioError
 from audioic_widget.frames import SAMPLE_RATE
-from audioic_widget.likelihood.bounds import no_knowledge
 from audioic_widget.plot import lanes
 from audioic_widget.result import ICResult
 from audioic_widget.widget import messages
@@ -78,7 +77,7 @@ def saved_traces(result: ICResult) -> dict[str, Any]:
             errors[row, sure] = np.rint(stderr[row, sure] / error_step[row])
     return {
         "levels": result.noise_levels.tolist(),
-        "no_knowledge": [no_knowledge(level) for level in result.noise_levels.tolist()],
+        "no_knowledge": result.no_knowledge.tolist(),
         "n_frames": n_frames,
         "group": group,
         "low": (low + step * (_VALUE_STEPS // 2)).tolist(),

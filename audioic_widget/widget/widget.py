@@ -342,7 +342,7 @@ class AudioICWidget(Traits):
             with self._lock:
                 check()
                 self._curves = self._curves.restarted(settings.noise_levels, self.n_frames)
-                outgoing = Outgoing(self._curves, revision, self._send_all)
+                outgoing = Outgoing(self._curves, settings, revision, self._send_all)
                 outgoing.begin()
             for update in self._session.compute(settings, self._urgent, check):
                 self._worker.make_room()
@@ -408,7 +408,7 @@ class AudioICWidget(Traits):
             case messages.Ready():
                 with self._lock:
                     self._send_all([messages.annotation_lane(self.annotations)])
-                    Outgoing(self._curves, self._revision, self._send_all).send_all()
+                    Outgoing(self._curves, self._settings, self._revision, self._send_all).send_all()
             case messages.AudioRequest(float() | int() as level, first, count):
                 if self.decodes:
                     self._decoding.ask(self._settings, level, first, count, self._send_all, self._notify)
