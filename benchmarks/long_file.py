@@ -23,6 +23,7 @@ from pathlib import Path
 
 FILES = {
     "stereo 48 kHz mp3": ("song.mp3", 48_000, 2, "MPEG_LAYER_III"),
+    "stereo 44.1 kHz flac": ("song.flac", 44_100, 2, "PCM_16"),
     "mono 8 kHz 8-bit wav": ("voice.wav", 8_000, 1, "PCM_U8"),
 }
 COLUMNS = {
