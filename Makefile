@@ -8,7 +8,7 @@ BIN = $(ENV)/bin
 .PHONY: lab test check docs notebooks browser clean
 
 lab: $(ENV)/lab
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_first_listen.ipynb
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/01_first_listen.ipynb $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_first_listen.ipynb
 
 test: $(ENV)/test browser check docs
 	$(BIN)/python -m pytest
@@ -22,6 +22,8 @@ check: $(ENV)/test
 
 docs: $(ENV)/test
 	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/docs
+	@echo '<meta http-equiv="refresh" content="0; url=docs/index.html">' > build/docs/index.html
+	@echo "The documentation is in build/docs/index.html."
 
 notebooks: $(ENV)/test
 	$(BIN)/python -m docs.execute_notebooks
@@ -36,10 +38,12 @@ $(ENV)/bin/python:
 	$(PYTHON) -m venv $(ENV)
 
 $(ENV)/lab: $(ENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing into $(ENV): about two minutes, most of them for PyTorch."
 	$(BIN)/python -m pip install --quiet -e ".[lab]" -c constraints.txt
 	touch $@
 
 $(ENV)/test: $(ENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing into $(ENV): about two minutes, most of them for PyTorch."
 	$(BIN)/python -m pip install --quiet -e ".[test]" -c constraints.txt
 	touch $@ $(ENV)/lab
 

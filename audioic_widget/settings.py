@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import operator
 from collections.abc import Mapping, Sequence
@@ -208,9 +209,10 @@ class ICSettings:
         SettingsError
             If a value is out of range or two values exclude each other.
         """
-        unknown = set(changes) - {f.name for f in dataclasses.fields(self)}
-        if unknown:
-            raise TypeError(f"ICSettings has no field {sorted(unknown)[0]!r}.")
+        names = [f.name for f in dataclasses.fields(self)]
+        for unknown in set(changes) - set(names):
+            near = difflib.get_close_matches(unknown, names, 1)
+            raise TypeError(f"There is no setting {unknown!r}{f': did you mean {near[0]!r}?' if near else '.'}")
         if "preset" in changes:
             changes = {**dict.fromkeys((*_COMMON, *_PRESETS["standard"])), **changes}
         if changes.get("solver") not in (None, self.solver):

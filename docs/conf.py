@@ -24,7 +24,7 @@ include_patterns = [
     "CHANGELOG.md",
     "benchmarks/RESULTS.md",
     "docs/**.md",
-    "notebooks/*.ipynb",
+    "notebooks/0*.ipynb",
 ]
 exclude_patterns = ["**/.*", ".*", "**/node_modules", "build", "dist"]
 

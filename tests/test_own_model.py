@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -158,3 +160,10 @@ def test_the_command_trains_and_says_what_is_wrong(
     assert load_model(tmp_path / "m", device="cpu").context_frames == 16
     assert main([*words, "--audio", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_training_on_recordings_needs_no_package_for_scores() -> None:
+    code = "import sys; sys.modules |= {'mido': None, 'music21': None}; import audioic_widget.training.command as c; c.main(['--help'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "Updates of the flow, at most" in " ".join(done.stdout.split())

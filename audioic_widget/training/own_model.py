@@ -49,18 +49,26 @@ class TrainingSettings:
         Folder of the model.
     codec : str
         "own" trains one; or a codec to build on: "music2latent", or the path of its file (see `load_codec`).
-    codec_steps, flow_steps : int
-        Updates of codec and, at most, of flow.
+    codec_steps : int
+        Updates of the codec, if one is trained.
+    flow_steps : int
+        Updates of the flow, at most.
     frames : int
         Frames (93 ms) of a training window, and of the finished model's memory.
-    dim, depth, head_depth : int
-        Width of the flow (a multiple of 64), layers of its backbone and of its head.
+    dim : int
+        Width of the flow, a multiple of 64.
+    depth : int
+        Layers of its backbone.
+    head_depth : int
+        Blocks of its head.
     codec_hidden : int
         Width of the codec.
     held_out : float
         Share of the audio that is kept from training, in whole files.
-    check_steps, patience : int
-        Training ends early when `patience` checks on held-out files, `check_steps` apart, brought nothing better.
+    check_steps : int
+        Updates between checks on the held-out files.
+    patience : int
+        So many checks that brought nothing better end the training early.
     mixed_precision : bool
         Matrix products in bfloat16.
     device : str

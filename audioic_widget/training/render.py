@@ -6,8 +6,8 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import mido
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from audioic_widget.errors import AudioError
 from audioic_widget.frames import SAMPLE_RATE
 from audioic_widget.training.arrange import Performance
+
+if TYPE_CHECKING:
+    import mido
 
 SOUND_FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 """FluidR3 GM (MIT licence), as Debian's fluid-soundfont-gm installs it."""
@@ -26,6 +29,8 @@ TICKS_A_SECOND = TICKS * 1_000_000 / QUARTER_MICROSECONDS
 
 def midi_file(performance: Performance) -> mido.MidiFile:
     """`performance` as a MIDI file of one track at a fixed tempo."""
+    import mido  # not needed to train on recordings
+
     track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=QUARTER_MICROSECONDS)])
     for channel, program in performance.programs.items():
         track.append(mido.Message("program_change", channel=channel, program=program))

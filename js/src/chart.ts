@@ -12,10 +12,12 @@ import { drawTrace } from "./trace";
 export const GUTTER = 56;
 /** Space right of all plots. */
 export const MARGIN = 12;
-const LANE = 104;
-const OVERLAY = 232;
+const LANE = 112;
+const OVERLAY = 240;
 const AXIS = 26;
 const LABEL = 14;
+/** Space above the traces, for their names. */
+const NAMES = 20;
 /** Told apart by more than colour, where levels share a chart. */
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [12, 4], [4, 2]];
 /** Seconds between two marks of the time axis. */
@@ -67,7 +69,7 @@ export class Chart {
       {
         width: 100,
         height: this.height,
-        padding: [8, MARGIN, last ? 0 : 6, 0],
+        padding: [NAMES, MARGIN, last ? 0 : 6, 0],
         legend: { show: false },
         cursor: { show: false },
         scales: {
