@@ -210,6 +210,7 @@ def test_the_command(fetched: Path, cache: Path, capsys: pytest.CaptureFixture[s
         return status, answer.out, answer.err
 
     assert audioic("list") == (0, "mini: embedded\npa-audioic: not fetched (CPJKU/pa-audioic)\n", "")
+    assert audioic() == audioic("list")
     status, out, err = audioic("fetch", "pa-audioic")
     assert (status, err.count("notice: ")) == (0, 1)
     assert out.endswith("pa-audioic.safetensors\n")

@@ -115,7 +115,7 @@ def shard(text: str) -> tuple[int, int]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line; what is not given is the library's default."""
-    command = argparse.ArgumentParser("audioic corpus", description=__doc__)
+    command = argparse.ArgumentParser("audioic corpus", description=(__doc__ or "").replace("``", ""))
     add = command.add_argument
     add("sources", nargs="+", help="files, folders, globs, or manifests (csv, parquet: path, id, start, end)")
     add("--output", required=True, help="folder of the dataset")

@@ -30,7 +30,7 @@ def answer(options: argparse.Namespace) -> list[str]:
     from audioic_widget.model import published
     from audioic_widget.model.catalogue import load_model
 
-    if options.action == "list":
+    if options.action in (None, "list"):
         lines = ["mini: embedded"]
         for name, source in published.SOURCES.items():
             card = published.card_of(name)
@@ -47,8 +47,8 @@ def answer(options: argparse.Namespace) -> list[str]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    command = argparse.ArgumentParser("audioic models", description=__doc__)
-    actions = command.add_subparsers(dest="action", required=True)
+    command = argparse.ArgumentParser("audioic models", description=(__doc__ or "").replace("``", ""))
+    actions = command.add_subparsers(dest="action")
     actions.add_parser("list", help="names, and where the fetched ones lie")
     fetch = actions.add_parser("fetch", help="get a published model, now rather than on first use")
     fetch.add_argument("name")

@@ -45,11 +45,11 @@ def run(output: Path, fields: dict[str, Any]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line; what is not given is the library's default."""
-    command = argparse.ArgumentParser("audioic validate", description=__doc__)
+    command = argparse.ArgumentParser("audioic validate", description=(__doc__ or "").replace("``", ""))
     add = command.add_argument
     add("model", help="name, folder or file of the model")
     add("--output", type=Path, default=Path("validation"), help="folder for table and figure (%(default)s)")
-    add("--items", type=int, help="units of each protocol (20)")
+    add("--items", type=int, help="units of each protocol, 4 or more (20)")
     add("--protocols", nargs="+", help="some only; all if not given")
     add("--noise-levels", "--noise_levels", type=float, nargs="+", help="levels besides 1 (0 0.3 0.6 0.9)")
     add("--noising", help="expectation, monte_carlo, flow or average")
