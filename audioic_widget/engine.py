@@ -89,9 +89,14 @@ class Values:
         for array, part in ((self.mean, estimate.value), (self.variance, estimate.variance)):
             array[levels, start:stop] = part[:, : stop - start].double().cpu()
 
-    def stderr(self) -> NDArray[np.float64]:
-        """Standard errors ``(L, T-1)`` in nats: zero where nothing is random, NaN where unknown."""
-        return standard_error(torch.from_numpy(self.variance), self.freedom).numpy()
+    def stderr(self, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
+        """Standard errors ``(L, stop - start)`` in nats: zero where nothing is random, NaN where unknown.
+
+        Each leans on the mean over all that is computed so far.
+        """
+        variance = torch.from_numpy(self.variance)
+        pooled = variance.nanmean(dim=1, keepdim=True)
+        return standard_error(variance[:, start:stop], self.freedom, pooled).numpy()
 
 
 def evaluations(settings: ICSettings) -> float:

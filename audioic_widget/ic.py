@@ -311,7 +311,7 @@ def stream_ic(
                 first + start,
                 first + stop,
                 values.mean[:, start:stop].copy(),
-                values.stderr()[:, start:stop],
+                values.stderr(start, stop),
                 "draft" if stage == "draft" else "final",
                 min(done / work, 1.0),
             )

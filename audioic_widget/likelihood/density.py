@@ -181,7 +181,7 @@ def merged_times(grid: Tensor, wanted: Tensor) -> Tensor:
     return torch.cat((grid, *(time.reshape(1) for time in missing))).sort(descending=True).values
 
 
-def standard_error(variance: Tensor, freedom: int, prior_freedom: float = 4.0) -> Tensor:
+def standard_error(variance: Tensor, freedom: int, pooled: Tensor | None = None, prior_freedom: float = 4.0) -> Tensor:
     """Standard errors from variances with few degrees of freedom.
 
     Two to four estimates alone tell little about their spread. A variance is therefore shrunk towards the mean
@@ -193,6 +193,8 @@ def standard_error(variance: Tensor, freedom: int, prior_freedom: float = 4.0) -
         Variance of each value; NaN where there is no value or the variance is unknown.
     freedom : int
         Degrees of freedom behind each variance.
+    pooled : Tensor (rows, 1), optional
+        Mean variance of each row; if not given, that of what is given.
     """
-    pooled = variance.nanmean(dim=-1, keepdim=True)
+    pooled = variance.nanmean(dim=-1, keepdim=True) if pooled is None else pooled
     return ((prior_freedom * pooled + freedom * variance) / (prior_freedom + freedom)).sqrt()
