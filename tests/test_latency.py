@@ -79,6 +79,10 @@ def until(condition: Any, seconds: float = 30) -> None:
         time.sleep(0.005)
 
 
+def workers_now() -> set[int | None]:
+    return {thread.ident for thread in threading.enumerate() if thread.name == "audioic-widget"}
+
+
 FEW = 10
 """Passes of the slow model in 200 ms."""
 
@@ -86,13 +90,13 @@ FEW = 10
 def test_a_newer_request_ends_an_older_one_within_a_few_passes(widget: Recorded, slow: ICModel) -> None:
     passes = slow.head.passes  # type: ignore[union-attr]
     until(lambda: len(passes) > 20)
-    before = len(passes)
+    workers, before = workers_now(), len(passes)
     # Flow time starts at 1 - s: what the older one asks is told from the newer one's by its time.
     widget.noise_levels = [0.9]
     until(lambda: any(t <= 0.1 + 1e-6 for t in passes[-3:]))
     # Passes of the older one near t = 0 look like the newer one's; its others are enough.
     assert sum(t > 0.1 + 1e-6 for t in passes[before:]) < FEW
-    assert sum(thread.name == "audioic-widget" for thread in threading.enumerate()) == 1
+    assert workers_now() <= workers
 
 
 def test_cancel_ends_it_as_soon(widget: Recorded, slow: ICModel) -> None:
