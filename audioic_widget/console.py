@@ -25,6 +25,11 @@ def parsed(command: ArgumentParser, words: Sequence[str] | None) -> Namespace:
         raise SettingsError(f"The file of settings is no text in UTF-8 ({error.reason}): save it as that.") from error
 
 
+def description(documentation: str | None) -> str:
+    """What a command says of itself: its module's docstring, without the marks of code."""
+    return (documentation or "").replace("``", "")
+
+
 def failed(error: AudioICError) -> int:
     """Say what went wrong; the exit status."""
     print(f"error: {error}", file=sys.stderr)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from audioic_widget.console import exit_status
+from audioic_widget.console import description, exit_status
 from audioic_widget.errors import ModelError, SettingsError
 
 SETTINGS = (
@@ -115,7 +115,7 @@ def shard(text: str) -> tuple[int, int]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line; what is not given is the library's default."""
-    command = argparse.ArgumentParser("audioic corpus", description=(__doc__ or "").replace("``", ""))
+    command = argparse.ArgumentParser("audioic corpus", description=description(__doc__))
     add = command.add_argument
     add("sources", nargs="+", help="files, folders, globs, or manifests (csv, parquet: path, id, start, end)")
     add("--output", required=True, help="folder of the dataset")

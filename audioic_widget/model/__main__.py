@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from audioic_widget.console import failed
+from audioic_widget.console import description, failed
 from audioic_widget.errors import AudioICError
 
 
@@ -47,7 +47,7 @@ def answer(options: argparse.Namespace) -> list[str]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    command = argparse.ArgumentParser("audioic models", description=(__doc__ or "").replace("``", ""))
+    command = argparse.ArgumentParser("audioic models", description=description(__doc__))
     actions = command.add_subparsers(dest="action")
     actions.add_parser("list", help="names, and where the fetched ones lie")
     fetch = actions.add_parser("fetch", help="get a published model, now rather than on first use")

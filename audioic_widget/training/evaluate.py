@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from audioic_widget.codec.mini import MiniCodec
 from audioic_widget.frames import FRAME_PERIOD
+from audioic_widget.likelihood.bounds import floor
 from audioic_widget.likelihood.density import Scheme, log_density
 from audioic_widget.likelihood.divergence import CycledHadamard
 from audioic_widget.training.arrange import Performance
@@ -68,11 +68,6 @@ def information_content(flow: Flow, latents: Tensor, seed: int) -> Tensor:
     start = scaled[:, 1:]
     signs = torch.randint(0, 2, start.shape, generator=torch.Generator().manual_seed(seed)) * 2.0 - 1
     return -log_density(field, start, t, Scheme("midpoint", STEPS), CycledHadamard(signs, 2)).value
-
-
-def floor(level: float, dim: int = 64) -> float:
-    """Lowest IC that an exact flow can give at noise level `level`: ``dim/2 log(2 pi) + dim log s``."""
-    return dim / 2 * math.log(2 * math.pi) + dim * math.log(level) if level > 0 else -math.inf
 
 
 def share_below_floor(contents: Sequence[Tensor]) -> Table:

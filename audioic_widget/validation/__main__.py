@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from audioic_widget.console import exit_status
+from audioic_widget.console import description, exit_status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +45,7 @@ def run(output: Path, fields: dict[str, Any]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line; what is not given is the library's default."""
-    command = argparse.ArgumentParser("audioic validate", description=(__doc__ or "").replace("``", ""))
+    command = argparse.ArgumentParser("audioic validate", description=description(__doc__))
     add = command.add_argument
     add("model", help="name, folder or file of the model")
     add("--output", type=Path, default=Path("validation"), help="folder for table and figure (%(default)s)")
