@@ -3,7 +3,7 @@
 It knows settings, model and likelihood, but no audio and no file. What a value is depends on the latents,
 the settings and the frame's own random draws alone: never on windows asked for, chunk sizes or order. On a CPU the
 other levels, the order and the number of threads change not one bit: work is cut into tiles of one shape, which the
-settings and the window's length decide, the last one of a window filled up.
+settings and the window decide, the last one of a window filled up.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audioic_widget.codec import Latents
 from audioic_widget.errors import DeviceError
 from audioic_widget.likelihood.density import Scheme, log_density, log_density_along_flow, standard_error
 from audioic_widget.likelihood.divergence import (
@@ -111,7 +112,7 @@ def evaluations(settings: ICSettings) -> float:
 
 def solve(
     values: Values,
-    latents: Tensor,
+    latents: Latents,
     model: ICModel,
     settings: ICSettings,
     first_frame: int,
@@ -126,7 +127,8 @@ def solve(
     ----------
     values : Values
         Filled in place; value i is about latent ``i + 1``.
-    latents : Tensor (T, D)
+    latents : Latents (T, D)
+        On the model's device.
     model : ICModel
     settings : ICSettings
     first_frame : int
@@ -140,7 +142,6 @@ def solve(
     """
     precision = precision_on(settings, model.device)
     model = model.in_precision(precision)
-    latents = latents.to(torch.float64 if precision == "float64" else torch.float32)
     head = model.head.frozen(torch.bfloat16 if precision == "bfloat16" else None)
     solver = _Solver(latents, model, head, settings, first_frame, fixed or Fixed(), check or (lambda: None))
     threads = compute_threads(model.device)
@@ -150,7 +151,7 @@ def solve(
         start, stop, past = min(left, key=lambda span: urgency(span[:2], urgent))
         left.remove((start, stop, past))
         window = solver.window(start, stop, past)
-        size = solver.tile_frames(stop - start)
+        size = solver.tile_frames(start, stop)
         tiles = [
             (
                 low,
@@ -222,7 +223,7 @@ class _Window:
 class _Solver:
     """One request: what stays the same from window to window."""
 
-    latents: Tensor
+    latents: Latents
     model: ICModel
     head: FrozenHead
     settings: ICSettings
@@ -232,7 +233,7 @@ class _Solver:
 
     @property
     def _draws(self) -> Draws:
-        return Draws(self.settings.seed, self.latents.shape[1])
+        return Draws(self.settings.seed, self.model.latent_dim)
 
     @property
     def _draws_each(self) -> int:
@@ -240,13 +241,18 @@ class _Solver:
         return self.settings.monte_carlo_samples or 1 if self.settings.noising == "average" else 1
 
     @property
+    def _dtype(self) -> torch.dtype:
+        """Of states and sums."""
+        return torch.float64 if self.settings.precision == "float64" else torch.float32
+
+    @property
     def _levels(self) -> Tensor:
-        return self.latents.new_tensor(self.settings.noise_levels)
+        return torch.tensor(self.settings.noise_levels, dtype=self._dtype, device=self.model.device)
 
     @torch.inference_mode()
     def window(self, start: int, stop: int, past: int) -> _Window:
         """Evaluated points and contexts for the latents ``start .. stop - 1``, seeing from `past` on."""
-        settings, latents = self.settings, self.latents[past:stop]
+        settings, latents = self.settings, self.latents[past:stop].to(self._dtype)
         if settings.noising == "flow":
             x = seen = latents.unsqueeze(0)
         else:
@@ -277,26 +283,29 @@ class _Solver:
             )
         if settings.noising == "average":
             noise = noise.repeat(len(settings.noise_levels), 1, 1)
-        return noise.to(self.latents)
+        return noise.to(self._levels)
 
     @property
     def together(self) -> list[slice]:
         """Levels solved in one piece: all on a GPU; one by one on a CPU, and for adaptive steps, which depend on all states."""
         n_levels = len(self._levels)
-        if self.settings.noising == "flow" or (self.settings.solver != "scipy" and self.latents.device.type != "cpu"):
+        if self.settings.noising == "flow" or (self.settings.solver != "scipy" and self.model.device.type != "cpu"):
             return [slice(0, n_levels)]
         return [slice(level, level + 1) for level in range(n_levels)]
 
-    def tile_frames(self, n_frames: int) -> int:
-        """Latents solved in one piece, of the `n_frames` of a window: tiles of one size, the last one nearly full."""
+    def tile_frames(self, start: int, stop: int) -> int:
+        """Latents solved in one piece, of those of a window: tiles of one size, the last one nearly full."""
         if self.settings.solver == "scipy":
             return ADAPTIVE_BLOCK
         tangents = 64 if self.settings.divergence == "exact" else self.settings.n_probes
         levels = self.together[0]
         rows = 1 if self.settings.noising == "flow" else (levels.stop - levels.start) * self._draws_each
-        budget = CPU_ROWS if self.latents.device.type == "cpu" else DEVICE_ROWS
+        budget = DEVICE_ROWS
+        if self.model.device.type == "cpu":
+            # Somebody waits for the first values of a recording: half as many of them are there in half the time.
+            budget = CPU_ROWS // 2 if start == 1 else CPU_ROWS
         most = max(budget // (rows * (1 + tangents)), 1)
-        return -(-n_frames // -(-n_frames // most))
+        return -(-(stop - start) // -(-(stop - start) // most))
 
     def fill(self, values: Values, window: _Window, low: int, levels: slice, size: int, stop: int) -> None:
         """Solve at most `size` latents from `low` on, below `stop`; out of memory, halve the size and go on."""
@@ -308,7 +317,7 @@ class _Solver:
                 raise
             if size == 1:
                 raise DeviceError(
-                    f"The {self.latents.device.type} has too little free memory for a single frame: "
+                    f"The {self.model.device.type} has too little free memory for a single frame: "
                     "ask for fewer noise levels, probes or draws, or free memory."
                 ) from error
         # Out here the error is gone, and with it what the failed attempt held.
@@ -343,7 +352,7 @@ class _Solver:
 
         Kernels round differently for other shapes: of one shape, a frame gets the same value in any company.
         """
-        missing = size - values.shape[1] if self.latents.device.type == "cpu" else 0
+        missing = size - values.shape[1] if self.model.device.type == "cpu" else 0
         return values if missing == 0 else torch.cat((values, values[:, -1:].expand(-1, missing, -1)), dim=1)
 
     @property

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from audioic_widget.alignment import published_rows
 from audioic_widget.audio import Recording, read_recording, sounding_range
-from audioic_widget.codec import Codec
+from audioic_widget.codec import Codec, Latents, LatentsOnDemand
 from audioic_widget.codec.music2latent import Music2Latent
 from audioic_widget.engine import Fixed, Values, evaluations, precision_on, solve
 from audioic_widget.errors import ModelError, SettingsError
@@ -60,7 +60,7 @@ class Encoded:
     Attributes
     ----------
     recording : Recording
-    latents : Tensor (T, D)
+    latents : Latents (T, D)
         Of the file's frames ``first .. first + T - 1``.
     first : int
         File frame of the first latent; in published alignment the row before that of its successor.
@@ -69,7 +69,7 @@ class Encoded:
     """
 
     recording: Recording
-    latents: Tensor
+    latents: Latents
     first: int
     published_rows: int | None = None
 
@@ -237,14 +237,18 @@ def _latents(
     model: ICModel,
     codec: Codec,
     check: Check | None,
-) -> Tensor:
-    """Latents of the `frames` ``(first, stop)`` of some `samples`, kept from session to session if the codec is slow."""
+) -> Latents:
+    """Latents of the `frames` ``(first, stop)`` of some `samples`: where they are needed, or kept if the codec is slow."""
+    heard, (first, stop) = recording.samples[samples], frames
+    if not isinstance(codec, Music2Latent):
+        return LatentsOnDemand(
+            lambda start, end: codec.encode(heard, first + start, first + end),
+            *(stop - first, codec.latent_dim, model.device),
+        )
 
     def make() -> Tensor:
-        return codec.encode(recording.samples[samples], *frames, check)
+        return codec.encode(heard, first, stop, check)
 
-    if not isinstance(codec, Music2Latent):
-        return make()
     key = {
         "audio": recording.checksum,
         "samples": (samples.start, samples.stop),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -59,7 +60,27 @@ def test_values_are_those_of_the_latents(mini: ICModel, encoded: Encoded) -> Non
     exact = STANDARD.replace(divergence="exact", n_steps=2)
     result = drained(encoded, mini, exact, coarse_first=False)[-1].result
     assert result is not None
-    np.testing.assert_array_equal(result.ic[:, 4:23], ic(encoded.latents, mini, exact))
+    np.testing.assert_array_equal(result.ic[:, 4:23], ic(encoded.latents[:], mini, exact))
+
+
+def test_first_values_wait_for_no_more_latents_than_they_need(mini: ICModel) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def spied(samples: Any, first: int, stop: int, check: Any = None) -> torch.Tensor:
+        asked.append((first, stop))
+        return mini.codec.encode(samples, first, stop)
+
+    codec = mock.Mock(wraps=mini.codec, encode=spied, latent_dim=64)
+    long = encode(recording(0, 1_200, 0), dataclasses.replace(mini, codec=codec))
+    partials = stream_ic(long, mini, STANDARD.replace(noise_levels=(0.3,), n_steps=1, n_probes=1, divergence="hutchinson"))
+    assert asked == []
+    next(partials)
+    assert asked == [(0, 512)]
+    for _ in partials:
+        pass
+    assert sorted(asked) == [(0, 512), (512, 1_024), (1_024, 1_200)]
+    assert torch.equal(long.latents[:], mini.codec.encode(long.recording.samples, 0, 1_200))
+    assert torch.equal(long.latents[500:-600], long.latents[:][500:600])
 
 
 def test_silence_before_the_sound_moves_no_value(mini: ICModel) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+ON_DEMAND = 512
+"""Latents encoded together when one of them is needed: those of the embedded model's first window."""
 
 
 class Codec(Protocol):
@@ -27,6 +32,49 @@ class Codec(Protocol):
         between them, which may raise to end the work.
         """
         ...
+
+
+class Latents(Protocol):
+    """Latents ``(T, D)`` to take stretches of: a tensor, or `LatentsOnDemand`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, span: slice, /) -> Tensor: ...
+
+
+class LatentsOnDemand:
+    """Latents that are encoded where they are first looked at, so that the first values need not wait for the last latent.
+
+    Parameters
+    ----------
+    encode : callable
+        ``encode(first, stop)``: latents ``(stop - first, D)``, the same in whatever pieces they are asked for.
+    count, latent_dim : int
+        T and D.
+    device : torch.device
+        Where they are to be.
+    """
+
+    def __init__(
+        self, encode: Callable[[int, int], Tensor], count: int, latent_dim: int, device: torch.device
+    ) -> None:
+        self._encode = encode
+        self._latents = torch.empty(count, latent_dim, device=device)
+        self._missing = set(range(0, count, ON_DEMAND))
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._latents)
+
+    def __getitem__(self, span: slice) -> Tensor:
+        start, stop, _ = span.indices(len(self))
+        with self._lock:
+            for first in range(start - start % ON_DEMAND, stop, ON_DEMAND):
+                if first in self._missing:
+                    end = min(first + ON_DEMAND, len(self))
+                    self._latents[first:end] = self._encode(first, end)
+                    self._missing.remove(first)
+        return self._latents[span]
 
 
 @runtime_checkable
