@@ -12,7 +12,7 @@ from typing import Any
 import oracles
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import jacrev, vmap
 from x_transformers import ContinuousTransformerWrapper, Decoder
 
@@ -84,14 +84,24 @@ def test_backbone_is_the_published_transformer(
     torch.testing.assert_close(model.head(x, torch.tensor(0.3), context), head(x, torch.tensor(0.3), context))
 
 
-def test_contexts_do_not_know_the_future() -> None:
-    backbone = randomised(Backbone(32, 2, 2))
+@pytest.mark.parametrize("reach", [1, 5])
+def test_contexts_do_not_know_the_future(reach: int) -> None:
+    backbone = randomised(Backbone(32, 2, 2, reach=reach))
     latents = normal(1, 20, 64)
     changed = latents.clone()
     changed[:, 12] += 1
     before, after = backbone(latents), backbone(changed)
     torch.testing.assert_close(after[:, :12], before[:, :12], rtol=0, atol=1e-6)
     assert ((after - before)[:, 12:].abs().amax(-1) > 1e-3).all()
+
+
+def test_the_input_layer_sees_the_latest_latents_and_zeros_before_the_first() -> None:
+    backbone, latents = randomised(Backbone(32, 0, 1, latent_dim=4, reach=3)), normal(1, 6, 4)
+    backbone.final_norm = nn.Identity()
+    oldest, older, newest = backbone.project_in.weight.split(4, dim=1)
+    before = torch.nn.functional.pad(latents, (0, 0, 2, 0))
+    expected = before[:, :-2] @ oldest.T + before[:, 1:-1] @ older.T + latents @ newest.T
+    torch.testing.assert_close(backbone(latents), expected, rtol=0, atol=1e-5)
 
 
 # Head

@@ -72,7 +72,9 @@ def test_first_values_wait_for_no_more_latents_than_they_need(mini: ICModel) -> 
 
     codec = mock.Mock(wraps=mini.codec, encode=spied, latent_dim=64)
     long = encode(recording(0, 1_200, 0), dataclasses.replace(mini, codec=codec))
-    partials = stream_ic(long, mini, STANDARD.replace(noise_levels=(0.3,), n_steps=1, n_probes=1, divergence="hutchinson"))
+    partials = stream_ic(
+        long, mini, STANDARD.replace(noise_levels=(0.3,), n_steps=1, n_probes=1, divergence="hutchinson")
+    )
     assert asked == []
     next(partials)
     assert asked == [(0, 512)]

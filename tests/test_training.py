@@ -154,7 +154,7 @@ def test_an_exported_model_is_complete_and_rounded(tmp_path: Path) -> None:
     export("toy", tmp_path, codec, flow, 16, {"version": "0"})
     card = json.loads((tmp_path / "toy.json").read_text())
     assert card["architecture"] == {
-        "latent_dim": 64, "dim": 32, "depth": 1, "heads": 1, "head_depth": 1, "context_frames": 16
+        "latent_dim": 64, "dim": 32, "depth": 1, "heads": 1, "reach": 8, "head_depth": 1, "context_frames": 16
     }  # fmt: skip
     tensors = {name: tensor.float() for name, tensor in load_file(tmp_path / "toy.safetensors").items()}
     again = MiniCodec.from_config(card["codec"])

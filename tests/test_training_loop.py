@@ -44,6 +44,42 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
         torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
 
 
+def network_fit(checkpoint: Path, steps: int, stop_after: int | None = None) -> nn.Sequential:
+    """Three layers of which Muon trains the middle one."""
+    torch.manual_seed(0)
+    model, calls = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8, bias=False), nn.Linear(8, 8)), 0
+
+    def loss(random: torch.Generator) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == stop_after:
+            raise KeyboardInterrupt
+        x = torch.randn(64, 8, generator=random)
+        return (model(x) - 3 * x).square().mean()
+
+    schedule = Schedule(steps, matrix_rate=0.1, warmup=0, average=0.0, save_seconds=0.0, mixed=False)
+    return fit(model, loss, schedule, checkpoint, seed=1, matrices=[model[1].weight])
+
+
+def test_muon_moves_its_matrices_by_one_length_in_every_direction(tmp_path: Path) -> None:
+    """An update is about the orthogonal matrix nearest to the gradient, whatever the scale of that."""
+    torch.manual_seed(0)
+    before = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8, bias=False))
+    after = network_fit(tmp_path / "one.pt", 1)
+    lengths = torch.linalg.svdvals(after[1].weight - 0.999 * before[1].weight)
+    assert 0.05 < lengths[-1] <= lengths[0] < 0.13
+    assert 0 < (after[0].weight - before[0].weight).abs().max() < 1.1e-3
+
+
+def test_a_killed_run_with_muon_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    unbroken = network_fit(tmp_path / "unbroken.pt", 12)
+    with pytest.raises(KeyboardInterrupt):
+        network_fit(tmp_path / "broken.pt", 12, stop_after=7)
+    resumed = network_fit(tmp_path / "broken.pt", 12)
+    for a, b in zip(unbroken.parameters(), resumed.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     finished = line_fit(tmp_path / "line.pt", 20)
     again = line_fit(tmp_path / "line.pt", 20, stop_after=1)
@@ -61,19 +97,19 @@ def test_a_foreign_or_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_rate_rises_then_falls_to_zero() -> None:
-    schedule = Schedule(steps=110, rate=2.0, warmup=10)
-    assert schedule.rate_at(4) == pytest.approx(1.0)
-    assert schedule.rate_at(10) == pytest.approx(2.0)
-    assert schedule.rate_at(60) == pytest.approx(1.0)
-    assert schedule.rate_at(109) < 0.01
+    schedule = Schedule(steps=110, warmup=10)
+    assert schedule.share_at(4) == pytest.approx(0.5)
+    assert schedule.share_at(10) == pytest.approx(1.0)
+    assert schedule.share_at(60) == pytest.approx(0.5)
+    assert schedule.share_at(109) < 0.01
 
 
 def test_before_the_fall_the_rate_does_not_depend_on_the_length() -> None:
-    short, long = (Schedule(steps, rate=2.0, warmup=10, fall=0.2) for steps in (110, 510))
-    assert [short.rate_at(step) for step in range(90)] == [long.rate_at(step) for step in range(90)]
-    assert short.rate_at(89) == 2.0
-    assert short.rate_at(100) == pytest.approx(1.0)
-    assert short.rate_at(109) < 0.02
+    short, long = (Schedule(steps, warmup=10, fall=0.2) for steps in (110, 510))
+    assert [short.share_at(step) for step in range(90)] == [long.share_at(step) for step in range(90)]
+    assert short.share_at(89) == 1.0
+    assert short.share_at(100) == pytest.approx(0.5)
+    assert short.share_at(109) < 0.01
 
 
 def test_training_ends_when_held_out_data_gain_nothing_and_keeps_the_best(tmp_path: Path) -> None:

@@ -55,9 +55,7 @@ class LatentsOnDemand:
         Where they are to be.
     """
 
-    def __init__(
-        self, encode: Callable[[int, int], Tensor], count: int, latent_dim: int, device: torch.device
-    ) -> None:
+    def __init__(self, encode: Callable[[int, int], Tensor], count: int, latent_dim: int, device: torch.device) -> None:
         self._encode = encode
         self._latents = torch.empty(count, latent_dim, device=device)
         self._missing = set(range(0, count, ON_DEMAND))

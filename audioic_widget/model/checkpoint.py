@@ -94,6 +94,7 @@ class Checkpoint:
             "dim": self.backbone.project_in.out_features,
             "depth": len(blocks),
             "heads": heads,
+            "reach": self.backbone.reach,
             "head_depth": len(self.head.blocks),
             "latent_dim": self.head.latent_dim,
             "context_frames": self.context_frames,
@@ -137,8 +138,9 @@ def _read_own(path: Path, digest: str) -> Checkpoint:
         shape = card["architecture"]
         context_frames = int(shape["context_frames"])
         dim, depth, heads, latent_dim = (int(shape[name]) for name in ("dim", "depth", "heads", "latent_dim"))
-        _refuse_sizes(path, dim, depth, heads, int(shape["head_depth"]), latent_dim, context_frames)
-        backbone = Backbone(dim, depth, heads, latent_dim)
+        reach = int(shape.get("reach", 1))
+        _refuse_sizes(path, dim, depth, heads, int(shape["head_depth"]), latent_dim, context_frames, reach)
+        backbone = Backbone(dim, depth, heads, latent_dim, reach)
         head = Head(dim, int(shape["head_depth"]), latent_dim)
         described = card["codec"]
         published = described.get("type") == "music2latent"
@@ -255,12 +257,19 @@ def _width(path: Path, state: Mapping[str, Tensor], name: str, axis: int) -> int
 
 
 def _refuse_sizes(
-    path: Path, dim: int, depth: int, heads: int, head_depth: int, latent_dim: int, context_frames: int
+    path: Path,
+    dim: int,
+    depth: int,
+    heads: int,
+    head_depth: int,
+    latent_dim: int,
+    context_frames: int,
+    reach: int = 1,
 ) -> None:
     """Refuse a shape that no module can have, or that this file cannot hold, before memory is asked for it."""
-    if min(dim, depth, heads, latent_dim) < 1 or head_depth < 0 or context_frames < 2:
+    if min(dim, depth, heads, latent_dim, reach) < 1 or head_depth < 0 or context_frames < 2:
         raise CheckpointError(f"{path} describes a model of impossible size: get the file again.")
-    least = dim * dim * (depth + head_depth) + dim * latent_dim
+    least = dim * dim * (depth + head_depth) + dim * latent_dim * reach
     if least > path.stat().st_size:
         raise CheckpointError(f"{path} is too small for the model it describes: it is damaged or incomplete.")
 

@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     add("--output", type=Path, required=True, help="folder for everything the recipe makes")
     add("--renderings", type=int, default=defaults.renderings, help="recordings of about 90 s (%(default)s)")
     add("--codec-renderings", type=int, default=defaults.codec_renderings, help="that train the codec (%(default)s)")
+    add("--speeds", type=int, default=defaults.speeds, help="other speeds to hear each at (%(default)s)")
     add("--tones", type=int, default=defaults.tones, help="recordings of tones of 95 s (%(default)s)")
     add("--codec-steps", type=int, default=defaults.codec_steps, help="updates of 1024 frames (%(default)s)")
     add("--flow-steps", type=int, default=defaults.flow_steps, help="updates of 4 windows (%(default)s)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
@@ -30,6 +31,9 @@ PROCEDURAL = {"loops": loop_piece, "melodies": melody_piece}
 
 COLOUR = 5.0
 """Decibels (sd) by which an octave of a recording is louder or softer than rendered: more timbres than a sound font has."""
+
+SHIFT = 4
+"""Semitones by which a recording is heard higher or lower at most."""
 
 HELD_OUT_SHARE = 0.06
 
@@ -60,6 +64,32 @@ class Rendering:
     def samples(self) -> NDArray[np.float32]:
         """Mono samples."""
         return soundfile.read(self.path, dtype="float32")[0]
+
+
+@dataclass(frozen=True)
+class AtSpeed:
+    """A recording as it sounds played faster or slower: other keys, tempi and timbres at no rendering's cost."""
+
+    recording: Rendering
+    semitones: int
+
+    @property
+    def held_out(self) -> bool:
+        """As the recording's."""
+        return self.recording.held_out
+
+    def samples(self) -> NDArray[np.float32]:
+        """Mono samples, all pitches `semitones` higher."""
+        recorded = SAMPLE_RATE * 2 ** (self.semitones / 12)
+        return np.asarray(soxr.resample(self.recording.samples(), recorded, SAMPLE_RATE), dtype=np.float32)
+
+
+def at_speeds(recordings: Sequence[Rendering], copies: int, seed: int) -> list[AtSpeed]:
+    """`copies` of each of `recordings` that training may hear, up to a major third higher or lower."""
+    random = np.random.default_rng((seed, 0x59EED))
+    shifts = [shift for shift in range(-SHIFT, SHIFT + 1) if shift]
+    learnt = [recording for recording in recordings if not recording.held_out]
+    return [AtSpeed(recording, int(random.choice(shifts))) for _ in range(copies) for recording in learnt]
 
 
 def render_all(folder: Path, count: int, seed: int, workers: int) -> list[Rendering]:

@@ -1,4 +1,4 @@
-"""One training loop for codec and flow: AdamW, warm-up and cosine, clipping, averaged weights, early stopping, resumable.
+"""One training loop for codec and flow: AdamW and Muon, warm-up and cosine, clipping, averaged weights, early stopping, resumable.
 
 Every step draws its randomness from a generator seeded by (seed, step), so a run that was killed and started
 again ends with the weights of an unbroken one.
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 LOG_SECONDS = 30.0
 
+MATRIX_DECAY = 0.01
+"""Weight decay of Muon."""
+
 SomeModule = TypeVar("SomeModule", bound=nn.Module)
 
 
@@ -38,14 +41,17 @@ class Schedule:
     steps : int
         Updates.
     rate : float
-        Highest learning rate: reached linearly after `warmup` steps, at the end down to zero along a cosine.
+        Highest learning rate of AdamW (Loshchilov & Hutter 2019): reached linearly after `warmup` steps, at the end
+        down to zero along a cosine.
+    matrix_rate : float
+        The same of Muon (Jordan et al. 2024), for the matrices that it trains.
     warmup : int
         Steps of linear rise.
     fall : float in (0, 1]
         Share of the other steps over which the rate falls. With less than 1 the steps before the fall do not depend on
         how many there will be: a longer training goes on from their checkpoint.
     weight_decay : float
-        Of AdamW (Loshchilov & Hutter 2019).
+        Of AdamW; Muon, whose rate is higher, has `MATRIX_DECAY`.
     average : float
         Decay of the exponential average of the weights.
     clip : float
@@ -61,6 +67,7 @@ class Schedule:
 
     steps: int
     rate: float = 1e-3
+    matrix_rate: float = 0.02
     warmup: int = 100
     fall: float = 1.0
     weight_decay: float = 0.02
@@ -71,13 +78,13 @@ class Schedule:
     patience: int = 5
     mixed: bool = True
 
-    def rate_at(self, step: int) -> float:
-        """Learning rate of update `step` (from 0)."""
+    def share_at(self, step: int) -> float:
+        """Learning rate of update `step` (from 0) as a share of the highest."""
         if step < self.warmup:
-            return self.rate * (step + 1) / self.warmup
+            return (step + 1) / self.warmup
         length = max(self.fall * (self.steps - self.warmup), 1)
         progress = max(step - (self.steps - length), 0) / length
-        return self.rate * 0.5 * (1 + math.cos(math.pi * progress))
+        return 0.5 * (1 + math.cos(math.pi * progress))
 
 
 @dataclass
@@ -103,6 +110,7 @@ def fit(
     checkpoint: Path,
     seed: int,
     held_out: Callable[[SomeModule], float] | None = None,
+    matrices: Sequence[nn.Parameter] = (),
 ) -> SomeModule:
     """Train `model` and return its averaged copy: the last, or with `held_out` the best.
 
@@ -120,6 +128,8 @@ def fit(
         Seeds the batches.
     held_out : callable, optional
         The loss of a model on data that it does not learn from.
+    matrices : sequence of Parameter
+        Those that Muon trains: weights inside a network, neither its first nor its last. All others are AdamW's.
 
     Raises
     ------
@@ -129,9 +139,9 @@ def fit(
         If `checkpoint` cannot be written.
     """
     averaged = AveragedModel(model, multi_avg_fn=_average_with(schedule.average))
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=schedule.weight_decay, betas=(0.9, 0.98))
+    optimizers = _optimizers(model, matrices, schedule)
     device, best = next(model.parameters()).device.type, _Best()
-    first = _resume(checkpoint, model, averaged, optimizer, best)
+    first = _resume(checkpoint, model, averaged, list(optimizers), best)
     recent: list[float] = []
     began = saved = logged = time.monotonic()
     for step in range(first, schedule.steps):
@@ -140,12 +150,14 @@ def fit(
             break
         with torch.autocast(device, torch.bfloat16, enabled=schedule.mixed):
             value = loss(torch.Generator().manual_seed(seed * 1_000_003 + step))
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.rate_at(step)
-        optimizer.zero_grad()
+        for optimizer, rate in optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = rate * schedule.share_at(step)
+            optimizer.zero_grad()
         value.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         averaged.update_parameters(model)
         done = step + 1
         if held_out is not None and (done % schedule.check_steps == 0 or done == schedule.steps):
@@ -161,18 +173,36 @@ def fit(
             )
             logged, recent = now, []
         if now - saved > schedule.save_seconds or done == schedule.steps:
-            _save(checkpoint, model, averaged, optimizer, best, done)
+            _save(checkpoint, model, averaged, list(optimizers), best, done)
             saved = now
     if best.weights:
         averaged.module.load_state_dict(best.weights)
     return cast(SomeModule, averaged.module)
 
 
+def _optimizers(
+    model: nn.Module, matrices: Sequence[nn.Parameter], schedule: Schedule
+) -> dict[torch.optim.Optimizer, float]:
+    """What trains which parameters, and its highest rate."""
+    theirs = {id(matrix) for matrix in matrices}
+    rest = [parameter for parameter in model.parameters() if id(parameter) not in theirs]
+    adam = torch.optim.AdamW(rest, weight_decay=schedule.weight_decay, betas=(0.9, 0.98))
+    optimizers: dict[torch.optim.Optimizer, float] = {adam: schedule.rate}
+    if matrices:
+        optimizers[torch.optim.Muon(matrices, weight_decay=MATRIX_DECAY)] = schedule.matrix_rate
+    return optimizers
+
+
 def _save(
-    checkpoint: Path, model: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, best: _Best, step: int
+    checkpoint: Path,
+    model: nn.Module,
+    averaged: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    best: _Best,
+    step: int,
 ) -> None:
     state: dict[str, Any] = {"model": model.state_dict(), "averaged": averaged.state_dict()}
-    state |= {"optimizer": optimizer.state_dict(), "best": vars(best), "step": step}
+    state |= {"optimizers": [each.state_dict() for each in optimizers], "best": vars(best), "step": step}
     try:
         with replacing(checkpoint) as temporary:
             torch.save(state, temporary)
@@ -189,16 +219,21 @@ def averaged_weights(checkpoint: Path) -> dict[str, Tensor]:
 
 
 def _resume(
-    checkpoint: Path, model: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, best: _Best
+    checkpoint: Path,
+    model: nn.Module,
+    averaged: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    best: _Best,
 ) -> int:
-    """Load `checkpoint` into the four, if it exists; the number of steps that it has behind it."""
+    """Load `checkpoint` into all of these, if it exists; the number of steps that it has behind it."""
     if not checkpoint.exists():
         return 0
     state = _read(checkpoint)
     try:
         model.load_state_dict(state["model"])
         averaged.load_state_dict(state["averaged"])
-        optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         best.score, best.weights, best.since = (state["best"][name] for name in ("score", "weights", "since"))
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{checkpoint} belongs to another model: remove it, or choose another folder.") from error

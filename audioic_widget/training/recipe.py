@@ -20,7 +20,7 @@ from audioic_widget.codec.mini import MiniCodec
 from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.training import evaluate, tones
 from audioic_widget.training.arrange import HELD_OUT_PROGRAMS
-from audioic_widget.training.dataset import PROCEDURAL, SHARES, Rendering, performance_of, render_all
+from audioic_widget.training.dataset import PROCEDURAL, SHARES, Rendering, Sound, at_speeds, performance_of, render_all
 from audioic_widget.training.export import export, rounded
 from audioic_widget.training.files import replacing
 from audioic_widget.training.loop import Schedule
@@ -46,6 +46,8 @@ class Recipe:
         Recordings of about 90 s.
     codec_renderings : int
         How many of them train the codec.
+    speeds : int
+        At how many other speeds the flow hears each of them.
     tones : int
         Recordings of tones, each as long as two training windows.
     codec_steps, flow_steps : int
@@ -59,9 +61,10 @@ class Recipe:
     output: Path
     renderings: int = 400
     codec_renderings: int = 240
-    tones: int = 320
+    speeds: int = 2
+    tones: int = 2400
     codec_steps: int = 2500
-    flow_steps: int = 2271
+    flow_steps: int = 12_000
     frames: int = 512
     seed: int = 4
 
@@ -74,7 +77,8 @@ def run(recipe: Recipe, workers: int = 1) -> None:
     with timed(folder, "codec"):
         codec = codec_of(recipe, renderings)
     with timed(folder, "encoding"):
-        latents = encode_all(codec, renderings, folder / "latents")
+        heard: list[Sound] = [*renderings, *at_speeds(renderings, recipe.speeds, recipe.seed)]
+        latents = encode_all(codec, heard, folder / "latents")
     with timed(folder, "tones"):
         made_up = tones.encode_tones(codec, recipe.tones, recipe.seed, folder)
     with timed(folder, "flow"):

@@ -39,6 +39,12 @@ SCALES = (
 GAPS = {2: 0.1, 3: 0.2, 4: 0.35, 5: 0.1, 6: 0.1, 8: 0.1, 12: 0.05}
 """Frames from tone to tone, and how often."""
 
+BREATH = 0.06
+"""Rests for each tone of a tune that has some."""
+
+PROGRESSIONS = ((3, 3, 4, 4, 5, 1), (4, 4, 6), (5, 3), (4, 4, 0, 1), (0, 0, 0, 5), (3, 1, 4), (0,))
+"""Degrees to which the triad on each degree of a scale leads in common practice."""
+
 OFF_GRID = 0.2
 """Share of stretches whose tones begin anywhere in a frame."""
 
@@ -247,29 +253,38 @@ def wandering(random: np.random.Generator, tonic: int, tunes: Tunes) -> Stretch:
 
 
 def tune(random: np.random.Generator, tonic: int, tunes: Tunes) -> Stretch:
-    """Up to 128 tones of a melody, in any key."""
+    """Up to 128 tones of a melody, in any key, some with a breath now and then."""
     pitches = tunes[int(random.integers(len(tunes)))]
     first = int(random.integers(max(len(pitches) - 32, 1))) if random.random() < 0.3 else 0
     pitches = pitches[first : first + int(random.integers(32, 129))] + random.integers(-6, 7)
-    return [((float(pitch),), "") for pitch in pitches]
+    breath = random.choice([0.0, BREATH])
+    played: Stretch = []
+    for pitch in pitches:
+        played += [((float(pitch),), "")] + [((), "")] * int(random.random() < breath)
+    return played
 
 
 def chords(random: np.random.Generator, tonic: int, tunes: Tunes) -> Stretch:
-    """A row of triads, several times."""
+    """A row of triads, several times: any, or as one leads to the next; then perhaps single tones of the same scale."""
     scale = np.array(SCALES[random.integers(3)])
     rungs = tonic + np.concatenate((scale, scale + 12))
     roots = random.integers(0, 7, size=int(random.integers(3, 9)))
+    if random.random() < 0.6:
+        roots[0] = 0
+        for k in range(1, len(roots)):
+            roots[k] = random.choice(PROGRESSIONS[roots[k - 1]])
     row: Stretch = [(tuple(float(rungs[root + third]) for third in (0, 2, 4)), "") for root in roots]
-    return row * int(random.integers(2, 6))
+    line = rungs[places(random, int(random.integers(0, 24)), len(rungs))]
+    return row * int(random.integers(2, 6)) + [((float(pitch),), "") for pitch in line]
 
 
 STRETCHES: dict[str, tuple[float, Callable[[np.random.Generator, int, Tunes], Stretch]]] = {
-    "motif": (0.36, motif),
-    "markov": (0.16, markov),
-    "tune": (0.24, tune),
-    "reordered": (0.08, reordered),
-    "wandering": (0.1, wandering),
-    "chords": (0.06, chords),
+    "motif": (0.3, motif),
+    "markov": (0.14, markov),
+    "tune": (0.34, tune),
+    "reordered": (0.06, reordered),
+    "wandering": (0.08, wandering),
+    "chords": (0.08, chords),
 }
 """Kinds of stretches: how often, and what they play."""
 

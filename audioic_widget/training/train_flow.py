@@ -28,6 +28,9 @@ WINDOWS = 4
 DRAWS = 2
 """Independent draws of time and noise for every context: the head costs less than the backbone."""
 
+REACH = 8
+"""Latents that the backbone's input layer sees at once: two tones of a usual length."""
+
 CLEAN_SHARE = 0.5
 """Share of windows whose backbone sees clean latents; of the rest, half see scaled, half noised ones.
 
@@ -40,15 +43,22 @@ class Flow(nn.Module):
 
     Parameters
     ----------
-    dim, depth, heads, head_depth : int
+    dim, depth, heads, head_depth, reach : int
         Of `Backbone` and `Head`.
     """
 
-    def __init__(self, dim: int = 128, depth: int = 4, heads: int = 2, head_depth: int = 3) -> None:
+    def __init__(self, dim: int = 192, depth: int = 4, heads: int = 3, head_depth: int = 3, reach: int = REACH) -> None:
         super().__init__()
-        self.architecture = {"latent_dim": 64, "dim": dim, "depth": depth, "heads": heads, "head_depth": head_depth}
-        self.backbone = Backbone(dim, depth, heads)
+        self.architecture = {"latent_dim": 64, "dim": dim, "depth": depth, "heads": heads, "reach": reach}
+        self.architecture["head_depth"] = head_depth
+        self.backbone = Backbone(dim, depth, heads, reach=reach)
         self.head = Head(dim, head_depth)
+
+    @property
+    def matrices(self) -> list[nn.Parameter]:
+        """The weight matrices of all blocks."""
+        blocks = (*self.backbone.blocks, *self.head.blocks)
+        return [weight for block in blocks for weight in block.parameters() if weight.ndim == 2]
 
     def errors(self, latents: Tensor, seen: Tensor, times: Tensor, noise: Tensor) -> Tensor:
         """Squared velocity errors, mean over dimensions.
@@ -102,7 +112,7 @@ def train_flow(
 ) -> Flow:
     """Train `flow` on random windows of `frames` frames of the stream `latents` ``(n, 64)``; its averaged copy.
 
-    The other parameters are those of `fit`.
+    Muon trains the matrices of its blocks. The other parameters are those of `fit`.
     """
     stream, device = torch.from_numpy(latents), next(flow.parameters()).device
 
@@ -114,7 +124,7 @@ def train_flow(
         drawn = (batch, corrupted(batch, random), times, noise)
         return flow.errors(*(each.to(device) for each in drawn)).mean()
 
-    return fit(flow, loss, schedule, checkpoint, seed, held_out).eval()
+    return fit(flow, loss, schedule, checkpoint, seed, held_out, flow.matrices).eval()
 
 
 def corrupted(latents: Tensor, random: torch.Generator) -> Tensor:
