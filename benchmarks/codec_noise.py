@@ -1,7 +1,7 @@
 """Does noise in the codec's training matter? Two codecs, with and without it, and a small flow on the latents of each.
 
 ``python benchmarks/codec_noise.py DIR`` takes the folder of a finished ``python -m audioic_widget.training --output DIR``,
-trains the codec again without noise (same features, notes, steps and seed) and prints two markdown tables: how often the
+trains the codec again without noise (same features, steps and seed) and prints two markdown tables: how often the
 nearest noised latent among others has the same pitch, and, with ``--flows``, of the same small flow trained on each codec's latents of the
 same tones, what `audioic validate` finds. A minute on a core, ten more with the flows.
 """
@@ -17,12 +17,12 @@ import pandas as pd
 import torch
 
 from audioic_widget.codec.mini import MiniCodec
-from audioic_widget.training.dataset import performance_of, renderings
+from audioic_widget.training.dataset import renderings
 from audioic_widget.training.export import export, rounded
 from audioic_widget.training.loop import Schedule
 from audioic_widget.training.recipe import Recipe, codec_of
 from audioic_widget.training.tones import encode_tones
-from audioic_widget.training.train_codec import extract_features, pitch_rolls, train_codec
+from audioic_widget.training.train_codec import extract_features, train_codec
 from audioic_widget.training.train_flow import Flow, train_flow
 from audioic_widget.validation import validate
 from audioic_widget.validation.items import NOTE_FRAMES, Item
@@ -40,7 +40,6 @@ def codecs(recipe: Recipe) -> Iterator[tuple[str, MiniCodec, Path]]:
     yield "with noise", codec_of(recipe, found), recipe.output
     heard = [rendering for rendering in found[: recipe.codec_renderings] if not rendering.held_out]
     features = extract_features(MiniCodec(), heard, recipe.output / "features.npy")
-    rolls = pitch_rolls(heard, lambda rendering: performance_of(recipe.output, recipe.seed, rendering).notes)
     folder = recipe.output / "without-noise"
     folder.mkdir(exist_ok=True)
     scores = folder / "scores"
@@ -50,7 +49,7 @@ def codecs(recipe: Recipe) -> Iterator[tuple[str, MiniCodec, Path]]:
     schedule = Schedule(recipe.codec_steps, rate=2e-3)
     yield (
         "without noise",
-        train_codec(MiniCodec(), features, schedule, folder / "codec.pt", recipe.seed, rolls, noisy=False),
+        train_codec(MiniCodec(), features, schedule, folder / "codec.pt", recipe.seed, noisy=False),
         folder,
     )
 

@@ -8,51 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from safetensors.torch import load_file
 
 from audioic_widget.codec.mini import MiniCodec, MiniConfig
-from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.training import evaluate, loop, train_codec, train_flow
 from audioic_widget.training.arrange import Note, Performance
-from audioic_widget.training.dataset import Rendering
 from audioic_widget.training.export import export, rounded
 from audioic_widget.training.loop import Schedule
-from audioic_widget.training.scores import DRUM_PART
 from audioic_widget.training.train_flow import Flow, corrupted, stratified
 
 # Codec and flow
-
-
-def test_a_pitch_roll_says_what_sounds_in_each_frame(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "a.wav", np.zeros(4096 * 6), 44_100)
-    notes = [Note(1.5 * FRAME_PERIOD, 2 * FRAME_PERIOD, 60, 80, 0), Note(0.0, 0.5, 36, 80, DRUM_PART)]
-    roll = train_codec.pitch_rolls([Rendering(tmp_path / "a.wav", "a")], lambda _: notes)
-    assert roll.shape == (6, 88)
-    assert np.argwhere(roll).tolist() == [[1, 39], [2, 39]]
-
-
-def test_latents_tell_the_notes_when_they_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two notes whose spectra differ in a dimension that reconstruction alone would drown in louder ones."""
-    monkeypatch.setattr(train_codec, "BATCH_FRAMES", 64)
-    random = np.random.default_rng(0)
-    rolls = np.zeros((512, 88), dtype=np.bool_)
-    notes = random.integers(2, size=512)
-    rolls[np.arange(512), 40 + notes] = True
-    features = random.normal(size=(512, 80))
-    features[:, 0] += 6 * notes
-    apart = {}
-    for known in (None, rolls):
-        torch.manual_seed(0)
-        codec = MiniCodec(MiniConfig(hidden=16, n_mels=8, low_bins=8))
-        path = tmp_path / f"{known is None}.pt"
-        schedule = Schedule(150, rate=1e-2, warmup=10, average=0.9)
-        trained = train_codec.train_codec(codec, features.astype(np.float16), schedule, path, 0, known)
-        latents = trained.squeeze(torch.from_numpy(features).float()).detach()
-        means = [latents[torch.from_numpy(notes == k)].mean(0) for k in (0, 1)]
-        apart[known is None] = (means[0] - means[1]).norm().item()
-    assert apart[False] > 1.2 * apart[True]
 
 
 def test_the_codec_learns_to_survive_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

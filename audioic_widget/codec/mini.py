@@ -5,7 +5,7 @@ after ``4096 (k + 1)``: there is no look-ahead, and the onset of a later frame c
 reach at most 4096 samples into the past of frame k:
 
 - 8 windows of 2048 samples, 512 apart, through 72 mel bands (30 Hz - 16 kHz): timbre and timing;
-- 2 windows of 8192 samples, 2048 apart, at 24 log-spaced frequencies an octave (55 Hz - 3.4 kHz): pitch, since
+- 2 windows of 8192 samples, 2048 apart, at 24 log-spaced frequencies an octave (55 Hz - 1.76 kHz): pitch, since
   a window of 2048 cannot tell semitones apart below 400 Hz. These windows fall four times as fast as they rise,
   so that a new note is heard in the frame in which it begins.
 
@@ -55,10 +55,10 @@ class MiniConfig:
     """What decides the shapes of `MiniCodec`: kept in the model's card."""
 
     latent_dim: int = 64
-    hidden: int = 448
+    hidden: int = 320
     n_mels: int = 72
     mel_range: tuple[float, float] = (30.0, 16_000.0)
-    low_bins: int = 144
+    low_bins: int = 120
     low_bins_per_octave: int = 24
     low_frequency: float = 55.0
 

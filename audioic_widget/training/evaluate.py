@@ -15,7 +15,7 @@ from audioic_widget.likelihood.bounds import floor
 from audioic_widget.likelihood.density import Scheme, log_density
 from audioic_widget.likelihood.divergence import CycledHadamard
 from audioic_widget.training.arrange import Performance
-from audioic_widget.training.train_codec import reconstruction
+from audioic_widget.training.train_codec import reconstruction_error
 from audioic_widget.training.train_flow import Flow
 
 LOSS_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -31,7 +31,7 @@ def codec_errors(codec: MiniCodec, features: NDArray[np.float16], seed: int) -> 
     """Reconstruction error by noise level (1: nothing but the mean survives) of `features` ``(frames, size)``."""
     batch, random = torch.from_numpy(np.array(features, dtype=np.float32)), torch.Generator().manual_seed(seed)
     return {
-        f"{level:.1f}": reconstruction(codec, batch, torch.full((len(batch), 1), level), random)[0].mean().item()
+        f"{level:.1f}": reconstruction_error(codec, batch, torch.full((len(batch), 1), level), random).mean().item()
         for level in LOSS_LEVELS
     }
 

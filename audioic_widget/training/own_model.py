@@ -86,7 +86,7 @@ class TrainingSettings:
     dim: int = 128
     depth: int = 4
     head_depth: int = 3
-    codec_hidden: int = 448
+    codec_hidden: int = 320
     held_out: float = 0.1
     check_steps: int = 100
     patience: int = 5

@@ -25,7 +25,7 @@ from audioic_widget.training.export import export, rounded
 from audioic_widget.training.files import replacing
 from audioic_widget.training.loop import Schedule
 from audioic_widget.training.scores import COLLECTIONS
-from audioic_widget.training.train_codec import extract_features, pitch_rolls, train_codec
+from audioic_widget.training.train_codec import extract_features, train_codec
 from audioic_widget.training.train_flow import Flow, encode_all, train_flow
 
 log = logging.getLogger(__name__)
@@ -97,10 +97,9 @@ def codec_of(recipe: Recipe, renderings: list[Rendering]) -> MiniCodec:
     """The trained codec."""
     heard = [rendering for rendering in renderings[: recipe.codec_renderings] if not rendering.held_out]
     features = extract_features(MiniCodec(), heard, recipe.output / "features.npy")
-    rolls = pitch_rolls(heard, lambda rendering: performance_of(recipe.output, recipe.seed, rendering).notes)
     torch.manual_seed(recipe.seed)
     schedule = Schedule(recipe.codec_steps, rate=2e-3)
-    return train_codec(MiniCodec(), features, schedule, recipe.output / "codec.pt", recipe.seed, rolls)
+    return train_codec(MiniCodec(), features, schedule, recipe.output / "codec.pt", recipe.seed)
 
 
 def measure(
