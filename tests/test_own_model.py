@@ -60,6 +60,7 @@ def test_a_folder_of_recordings_becomes_a_model(collection: Path, tmp_path: Path
     assert card["training"]["files"] == 4
     assert len(card["training"]["held_out_files"]) == 1
     assert 0 < card["evaluation"]["held_out_loss"] < 10
+    assert card["evaluation"]["share_below_floor_by_level"].keys() == {"0.0", "0.3", "0.6"}
     assert card["architecture"]["context_frames"] == 16
 
 

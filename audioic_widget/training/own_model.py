@@ -36,6 +36,9 @@ HEAD_WIDTH = 64
 CODEC_FRAMES = 80_000
 """Frames of training audio (two hours) after which no further recording trains the codec: it needs variety, not length."""
 
+FLOOR_WINDOWS = 12
+"""Windows of held-out audio in which values under the floor are counted."""
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -149,6 +152,8 @@ def train(settings: TrainingSettings) -> Path:
     codec = (rounded(codec) if isinstance(codec, MiniCodec) else codec).cpu()
     flow = rounded(flow).cpu()
     losses = evaluate.flow_losses(flow, latents["held_out"], settings.frames, settings.seed)
+    windows = torch.from_numpy(latents["held_out"]).split(settings.frames)[:FLOOR_WINDOWS]
+    contents = [evaluate.information_content(flow, window, settings.seed) for window in windows if len(window) > 1]
     card = {
         **({"licence": LICENCE} if given else {}),
         "training": {
@@ -163,7 +168,11 @@ def train(settings: TrainingSettings) -> Path:
             ],
             "skipped": skipped,
         },
-        "evaluation": {"held_out_loss": evaluate.mean_loss(losses), "held_out_loss_by_level": losses},
+        "evaluation": {
+            "held_out_loss": evaluate.mean_loss(losses),
+            "held_out_loss_by_level": losses,
+            "share_below_floor_by_level": evaluate.share_below_floor(contents),
+        },
     }
     export(settings.output.resolve().name, settings.output, codec, flow, settings.frames, card)
     log.info("held-out loss %.4f; the model is in %s", evaluate.mean_loss(losses), settings.output)
