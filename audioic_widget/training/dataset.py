@@ -16,9 +16,9 @@ import soxr
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
+from audioic_widget.formats.files import replacing
 from audioic_widget.frames import SAMPLE_RATE
 from audioic_widget.training.arrange import Performance, arrange
-from audioic_widget.training.files import replacing
 from audioic_widget.training.procedural import loop_piece, melody_piece
 from audioic_widget.training.render import render
 from audioic_widget.training.scores import Score, collection_files, load_scores
@@ -115,7 +115,11 @@ def _render_one(folder: Path, seed: int, index: int) -> None:
     name, performance = _draw_performance(random, folder / "scores")
     samples = coloured(render(performance).mean(axis=1), random)
     samples *= 10 ** (random.uniform(-14, -1) / 20) / max(float(np.abs(samples).max()), 1e-6)
-    with replacing(path) as temporary, soundfile.SoundFile(temporary, "w", SAMPLE_RATE, 1, "PCM_16") as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        replacing(path) as target,
+        soundfile.SoundFile(target, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC") as file,
+    ):
         file.title = name
         file.write(samples)
 

@@ -17,9 +17,9 @@ import numpy as np
 import soundfile
 
 from audioic_widget.errors import AudioICError
+from audioic_widget.formats.files import replacing
 from audioic_widget.frames import SAMPLE_RATE
 from audioic_widget.training.arrange import Note, Performance
-from audioic_widget.training.files import replacing
 from audioic_widget.training.render import render
 from audioic_widget.training.scores import DRUM_PART
 
@@ -142,10 +142,10 @@ def save(piece: Piece, path: Path) -> None:
     """Render `piece` to a mono 16-bit FLAC file."""
     performance = piece.performance()
     samples = render(performance, GAIN).mean(axis=1)[: round((performance.duration + TAIL) * SAMPLE_RATE)]
-    with replacing(path) as temporary:
-        soundfile.write(
-            temporary, samples * (PEAK / np.abs(samples).max()), SAMPLE_RATE, "PCM_16", compression_level=1.0
-        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        samples *= PEAK / np.abs(samples).max()
+        soundfile.write(file, samples, SAMPLE_RATE, "PCM_16", format="FLAC", compression_level=1.0)
 
 
 if __name__ == "__main__":

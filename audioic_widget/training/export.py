@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from audioic_widget.codec.mini import MiniCodec
 from audioic_widget.codec.music2latent import Music2Latent
-from audioic_widget.training.files import replacing
+from audioic_widget.formats.files import replacing
 from audioic_widget.training.train_flow import Flow
 
 FORMAT = "audioic-1"
@@ -67,11 +67,13 @@ def export(
         "codec": codec.config if isinstance(codec, Music2Latent) else asdict(codec.config),
         "parameters": {"codec": count(codec), "backbone": count(flow.backbone), "head": count(flow.head)},
     }
-    with replacing(folder / f"{name}.safetensors") as temporary:
-        save_file(tensors, temporary, metadata={"format": FORMAT})
-        description["sha256"] = hashlib.sha256(temporary.read_bytes()).hexdigest()
-    with replacing(folder / f"{name}.json") as temporary:
-        temporary.write_text(json.dumps({**description, **card}, indent=2) + "\n", encoding="utf-8")
+    weights = save(tensors, metadata={"format": FORMAT})
+    description["sha256"] = hashlib.sha256(weights).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / f"{name}.safetensors") as file:
+        file.write(weights)
+    with replacing(folder / f"{name}.json") as file:
+        file.write(json.dumps({**description, **card}, indent=2).encode() + b"\n")
 
 
 def count(module: nn.Module) -> int:

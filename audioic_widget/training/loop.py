@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from audioic_widget.errors import CheckpointError, OutputError
-from audioic_widget.training.files import replacing
+from audioic_widget.errors import CheckpointError
+from audioic_widget.formats.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -203,13 +203,8 @@ def _save(
 ) -> None:
     state: dict[str, Any] = {"model": model.state_dict(), "averaged": averaged.state_dict()}
     state |= {"optimizers": [each.state_dict() for each in optimizers], "best": vars(best), "step": step}
-    try:
-        with replacing(checkpoint) as temporary:
-            torch.save(state, temporary)
-    except OSError as error:
-        raise OutputError(
-            f"{checkpoint} cannot be written ({error.strerror}): make room and start again, the last one is kept."
-        ) from error
+    with replacing(checkpoint) as file:
+        torch.save(state, file)
 
 
 def averaged_weights(checkpoint: Path) -> dict[str, Tensor]:

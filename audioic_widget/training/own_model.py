@@ -17,12 +17,12 @@ import torch
 from audioic_widget.codec.mini import MiniCodec, MiniConfig
 from audioic_widget.codec.music2latent import Music2Latent
 from audioic_widget.errors import CheckpointError, SettingsError
+from audioic_widget.formats.files import replacing
 from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.model.catalogue import checked_device
 from audioic_widget.model.published import LICENCE, load_codec
 from audioic_widget.training import evaluate
 from audioic_widget.training.export import export, rounded
-from audioic_widget.training.files import replacing
 from audioic_widget.training.loop import Schedule
 from audioic_widget.training.recordings import OwnRecording, find_recordings, split
 from audioic_widget.training.train_codec import extract_features, train_codec
@@ -197,8 +197,9 @@ def _claim(kept: Path, settings: TrainingSettings) -> None:
     """Write down the settings of a new run; refuse to go on with those of another."""
     described = _described(settings)
     if not kept.exists():
-        with replacing(kept) as temporary:
-            temporary.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(kept) as file:
+            file.write(json.dumps(described, indent=2).encode() + b"\n")
         return
     before = json.loads(kept.read_text(encoding="utf-8"))
     changed = sorted(name for name in described if before.get(name) != described[name])

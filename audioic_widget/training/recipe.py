@@ -17,12 +17,12 @@ import soundfile
 import torch
 
 from audioic_widget.codec.mini import MiniCodec
+from audioic_widget.formats.files import replacing
 from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.training import evaluate, tones
 from audioic_widget.training.arrange import HELD_OUT_PROGRAMS
 from audioic_widget.training.dataset import PROCEDURAL, SHARES, Rendering, Sound, at_speeds, performance_of, render_all
 from audioic_widget.training.export import export, rounded
-from audioic_widget.training.files import replacing
 from audioic_widget.training.loop import Schedule
 from audioic_widget.training.scores import COLLECTIONS
 from audioic_widget.training.train_codec import extract_features, train_codec
@@ -64,7 +64,7 @@ class Recipe:
     speeds: int = 2
     tones: int = 2400
     codec_steps: int = 2500
-    flow_steps: int = 12_000
+    flow_steps: int = 9_000
     frames: int = 512
     seed: int = 4
 
@@ -72,6 +72,7 @@ class Recipe:
 def run(recipe: Recipe, workers: int = 1) -> None:
     """Follow `recipe`, with `workers` rendering processes; goes on where an earlier run of it was ended."""
     folder = recipe.output
+    folder.mkdir(parents=True, exist_ok=True)
     with timed(folder, "rendering"):
         renderings = render_all(folder, recipe.renderings, recipe.seed, workers)
     with timed(folder, "codec"):
@@ -83,7 +84,7 @@ def run(recipe: Recipe, workers: int = 1) -> None:
         made_up = tones.encode_tones(codec, recipe.tones, recipe.seed, folder)
     with timed(folder, "flow"):
         torch.manual_seed(recipe.seed)
-        schedule = Schedule(recipe.flow_steps, rate=1.2e-3, warmup=150, fall=0.2)
+        schedule = Schedule(recipe.flow_steps, rate=1.2e-3, warmup=150, fall=0.25)
         stream = np.concatenate((latents["training"], made_up))
         flow = train_flow(Flow(), stream, recipe.frames, schedule, folder / "flow.pt", recipe.seed)
     codec, flow = rounded(codec), rounded(flow)
@@ -170,6 +171,6 @@ def timed(folder: Path, stage: str) -> Iterator[None]:
     finally:
         seconds = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
         seconds[stage] = round(seconds.get(stage, 0.0) + time.monotonic() - began, 1)
-        with replacing(kept) as temporary:
-            temporary.write_text(json.dumps(seconds), encoding="utf-8")
+        with replacing(kept) as file:
+            file.write(json.dumps(seconds).encode())
         log.info("%s: %.0f s", stage, time.monotonic() - began)

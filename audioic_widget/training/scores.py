@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from audioic_widget.training.files import replacing
+from audioic_widget.formats.files import replacing
 
 if TYPE_CHECKING:
     from music21.stream import Score as MusicScore
@@ -93,8 +93,9 @@ def load_scores(collection: str, path: Path, cache: Path) -> list[Score]:
     stem = "-".join(path.relative_to(path.parents[1]).with_suffix("").parts)
     kept = cache / f"{stem}.npz"
     if not kept.exists():
-        with replacing(kept) as temporary:
-            np.savez_compressed(temporary, **cast(Any, parse(path)))
+        cache.mkdir(parents=True, exist_ok=True)
+        with replacing(kept) as file:
+            np.savez_compressed(file, **cast(Any, parse(path)))
     with np.load(kept) as tables:
         return [Score(f"{collection}/{stem}-{number}", tables[number]) for number in tables.files]
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audioic_widget.codec.mini import MiniCodec
+from audioic_widget.formats.files import replacing
 from audioic_widget.frames import FRAME_SAMPLES, SAMPLE_RATE
 from audioic_widget.training.dataset import Rendering
-from audioic_widget.training.files import replacing
 from audioic_widget.training.scores import collection_files, load_scores, top_line
 
 FRAMES = 1_024
@@ -308,7 +308,8 @@ def encode_tones(codec: MiniCodec, count: int, seed: int, folder: Path) -> Float
         kept = folder / "tones" / f"{number:05}.npy"
         if not kept.exists():
             samples = tone_recording(seed * 1_000_003 + number, tunes)
-            with replacing(kept) as temporary:
-                np.save(temporary, codec.encode(samples, 0, FRAMES).cpu().numpy())
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(kept) as file:
+                np.save(file, codec.encode(samples, 0, FRAMES).cpu().numpy())
         parts.append(np.load(kept))
     return np.concatenate(parts) if parts else np.zeros((0, codec.latent_dim), dtype=np.float32)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audioic_widget.codec.mini import HOPS, PIECE_FRAMES, MiniCodec
+from audioic_widget.formats.files import replacing
 from audioic_widget.frames import FrameGrid
 from audioic_widget.training.dataset import Sound
-from audioic_widget.training.files import replacing
 from audioic_widget.training.loop import Schedule, fit
 
 BATCH_FRAMES = 1_024
@@ -39,8 +39,8 @@ def extract_features(codec: MiniCodec, recordings: Sequence[Sound], kept: Path) 
             for first in range(0, frames, PIECE_FRAMES):
                 piece = codec.features(codec.samples_of(samples, first, min(first + PIECE_FRAMES, frames)))
                 parts.append(piece.cpu().numpy().astype(np.float16))
-        with replacing(kept) as temporary:
-            np.save(temporary, np.concatenate(parts))
+        with replacing(kept) as file:
+            np.save(file, np.concatenate(parts))
     features: NDArray[np.float16] = np.load(kept, mmap_mode="r")
     return features
 

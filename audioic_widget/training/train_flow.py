@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audioic_widget.codec import Codec
+from audioic_widget.formats.files import replacing
 from audioic_widget.frames import FrameGrid
 from audioic_widget.model.backbone import Backbone
 from audioic_widget.model.head import Head
 from audioic_widget.training.dataset import Sound
-from audioic_widget.training.files import replacing
 from audioic_widget.training.loop import Schedule, fit
 
 WINDOWS = 4
@@ -47,7 +47,7 @@ class Flow(nn.Module):
         Of `Backbone` and `Head`.
     """
 
-    def __init__(self, dim: int = 192, depth: int = 4, heads: int = 3, head_depth: int = 3, reach: int = REACH) -> None:
+    def __init__(self, dim: int = 128, depth: int = 4, heads: int = 2, head_depth: int = 3, reach: int = REACH) -> None:
         super().__init__()
         self.architecture = {"latent_dim": 64, "dim": dim, "depth": depth, "heads": heads, "reach": reach}
         self.architecture["head_depth"] = head_depth
@@ -95,8 +95,9 @@ def encode_all(codec: Codec, recordings: Sequence[Sound], folder: Path) -> dict[
         kept = folder / f"{number:05}.npy"
         if not kept.exists():
             samples = recording.samples()
-            with replacing(kept) as temporary:
-                np.save(temporary, codec.encode(samples, 0, FrameGrid(len(samples)).n_frames).cpu().numpy())
+            folder.mkdir(parents=True, exist_ok=True)
+            with replacing(kept) as file:
+                np.save(file, codec.encode(samples, 0, FrameGrid(len(samples)).n_frames).cpu().numpy())
         streams["held_out" if recording.held_out else "training"].append(np.load(kept))
     return {name: np.concatenate(parts) for name, parts in streams.items() if parts}
 
