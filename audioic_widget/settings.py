@@ -35,9 +35,11 @@ _PRESETS: dict[str, dict[str, Any]] = {
     },
     "exact": {
         "solver": "midpoint",
-        "n_steps": 40,
-        "solver_options": _CLUSTERED,
+        "n_steps": 24,
+        "solver_options": {"spacing": "shared"},
         "divergence": "exact",
+        # Rounded weights are the same at every step: their error would not average out.
+        "precision": "float32",
     },
 }
 _COMMON: dict[str, Any] = {
@@ -76,8 +78,8 @@ class ICSettings:
     solver : {"euler", "midpoint", "heun", "rk4", "scipy"}
         Fixed-step methods of order 1, 2, 2, 4, or any method of `scipy.integrate.solve_ivp`.
     solver_options : mapping
-        Fixed steps: ``{"spacing": "uniform" | "quadratic"}`` ("quadratic" puts more steps near the
-        data). scipy: the keywords of `solve_ivp` (``method``, ``rtol``, ``atol``, ``max_step``).
+        Fixed steps: ``{"spacing": "uniform" | "quadratic" | "shared"}`` ("quadratic" puts more steps where
+        a path starts, "shared" where data are, for the levels that start there). scipy: the keywords of `solve_ivp` (``method``, ``rtol``, ``atol``, ``max_step``).
     n_steps : int >= 1
         Steps from t down to 0 (not used by "scipy").
     divergence : {"hutchinson", "exact"}
@@ -186,12 +188,12 @@ class ICSettings:
                 f'solver="{self.solver}" takes no option {sorted(unknown)[0]!r}: the only one is "spacing".'
             )
         spacing = self.solver_options.get("spacing", "uniform")
-        if spacing not in ("uniform", "quadratic"):
-            raise SettingsError(f'spacing must be "uniform" or "quadratic", not {spacing!r}.')
+        if spacing not in ("uniform", "quadratic", "shared"):
+            raise SettingsError(f'spacing must be "uniform", "quadratic" or "shared", not {spacing!r}.')
 
     @property
     def spacing(self) -> str:
-        """How fixed steps are spread over [0, t]: "uniform" or "quadratic"."""
+        """How fixed steps are spread over [0, t]: "uniform", "quadratic" or "shared"."""
         return str(self.solver_options.get("spacing", "uniform"))
 
     def replace(self, **changes: Any) -> ICSettings:

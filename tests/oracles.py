@@ -38,6 +38,12 @@ def quadratic_times(t: float, n_steps: int) -> list[float]:
     return [t * (1 - (step / n_steps) ** 2) for step in range(n_steps + 1)]
 
 
+def shared_times(t: float, n_steps: int) -> list[float]:
+    """What `quadratic_times` does with a path from 1, stretched over the part of it below t."""
+    start = math.sqrt(1 - t)
+    return [1 - (start + (1 - start) * step / n_steps) ** 2 for step in range(n_steps + 1)]
+
+
 def trace(jacobian: Tensor) -> Tensor:
     return jacobian.diagonal(dim1=-2, dim2=-1).sum(-1)
 

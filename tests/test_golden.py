@@ -92,7 +92,7 @@ def test_exact_values_by_the_same_scheme(tiny: ICModel, golden: Golden) -> None:
 def test_exact_preset(tiny: ICModel, golden: Golden) -> None:
     settings = ICSettings(preset="exact", noise_levels=golden["exact_levels"])
     ic, _ = compute_ic_from_latents(golden["latents"][:13], model=tiny, settings=settings)
-    np.testing.assert_allclose(ic, golden["exact_ic"][:, :12], atol=0.25)
+    np.testing.assert_allclose(ic, golden["exact_ic"][:, :12], atol=0.35)
 
 
 def test_exact_preset_with_more_steps(tiny: ICModel, golden: Golden) -> None:

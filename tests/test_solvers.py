@@ -18,7 +18,7 @@ from audioic_widget.likelihood.solvers import METHODS, fixed_step_trajectory, ti
 
 Field = LinearField | GaussianField | MixtureField
 FIXED_STEP = ["euler", "midpoint", "heun", "rk4"]
-SPACINGS = ["uniform", "quadratic"]
+SPACINGS = ["uniform", "quadratic", "shared"]
 
 
 def points(rows: int, frames: int, dim: int, seed: int = 0) -> torch.Tensor:
@@ -87,7 +87,8 @@ def test_scipy_options_it_does_not_know(options: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(("solver", "plain"), [("euler", oracles.euler), ("rk4", oracles.rk4)])
 @pytest.mark.parametrize(
-    ("spacing", "grid"), [("uniform", oracles.uniform_times), ("quadratic", oracles.quadratic_times)]
+    ("spacing", "grid"),
+    [("uniform", oracles.uniform_times), ("quadratic", oracles.quadratic_times), ("shared", oracles.shared_times)],
 )
 def test_steps_are_those_of_a_plain_loop(
     solver: str, plain: Callable[..., tuple[torch.Tensor, torch.Tensor]], spacing: str, grid: Callable[..., list[float]]
@@ -129,6 +130,13 @@ def test_time_grid_runs_from_t_to_zero(spacing: str) -> None:
 def test_quadratic_spacing_is_finest_near_the_data() -> None:
     lengths = -time_grid(torch.ones(1), 10, "quadratic")[0].diff()
     assert (lengths.diff() > 0).all()
+
+
+def test_shared_spacing_is_quadratic_for_clean_data_and_nearly_equal_for_noised() -> None:
+    clean, noised = time_grid(torch.tensor([1.0, 0.3]), 10, "shared")
+    torch.testing.assert_close(clean, time_grid(torch.ones(1), 10, "quadratic")[0])
+    lengths = -noised.diff()
+    assert lengths.max() < 1.2 * lengths.min()
 
 
 @pytest.mark.parametrize("solver", [*FIXED_STEP, "scipy"])

@@ -40,7 +40,7 @@ class Scheme:
         A key of `solvers.METHODS`, or "scipy".
     n_steps : int
         Steps of a fixed-step method.
-    spacing : {"uniform", "quadratic"}
+    spacing : {"uniform", "quadratic", "shared"}
         Their spread; see `solvers.time_grid`.
     options : mapping
         Keywords of `scipy.integrate.solve_ivp`.

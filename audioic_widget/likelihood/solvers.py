@@ -70,11 +70,18 @@ class State:
 def time_grid(t_start: Tensor, n_steps: int, spacing: str) -> Tensor:
     """Times ``(rows, n_steps + 1)`` from `t_start` ``(rows,)`` down to 0.
 
-    "uniform" has equal steps. "quadratic" is ``t (1 - u^2)``: short steps at the data end, where the
-    density of data on a thin shell is sharp.
+    "uniform" has equal steps. "quadratic" is ``t (1 - u^2)``: short steps where a path starts. "shared" gives every row its
+    part of one quadratic grid over [0, 1], ``1 - (w + (1 - w) u)^2`` with ``w^2 = 1 - t``: short steps at the data end, where the
+    density of data on a thin shell is sharp, nearly equal ones for paths that start elsewhere.
     """
     u = torch.linspace(0, 1, n_steps + 1, dtype=t_start.dtype, device=t_start.device)
-    return t_start[:, None] * (1 - (u * u if spacing == "quadratic" else u))
+    start = t_start[:, None]
+    if spacing == "shared":
+        away = (1 - start).sqrt()
+        times = 1 - (away + (1 - away) * u).square()
+        times[:, 0] = t_start
+        return times
+    return start * (1 - (u * u if spacing == "quadratic" else u))
 
 
 def evaluations(times: Tensor, method: Tableau, first_step: int = 0) -> list[Evaluation]:
