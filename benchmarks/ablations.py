@@ -96,20 +96,20 @@ def print_pitches(both: Mapping[bool, MiniCodec]) -> None:
             print(f"| {'with' if noisy else 'without'} noise | {timbre} | {' | '.join(cells)} |", flush=True)
 
 
-def effects(variant: Variant, codec: MiniCodec, recipe: Recipe, tones: int, steps: int, folder: Path) -> pd.Series:
+def effects(variant: Variant, codec: MiniCodec, recipe: Recipe, options: argparse.Namespace, folder: Path) -> pd.Series:
     """What `audioic validate` finds of one variant, over all timbres."""
     own = folder / ("noise" if variant.noisy_codec else "no-noise")
     own.mkdir(parents=True, exist_ok=True)
     if not (own / "scores").exists():
         (own / "scores").symlink_to((recipe.output / "scores").resolve())
-    latents = encode_tones(codec, tones, recipe.seed, own)
+    latents = encode_tones(codec, options.tones, recipe.seed, own)
     torch.manual_seed(recipe.seed)
-    schedule = Schedule(steps, rate=1.2e-3, warmup=150, fall=0.3)
+    schedule = Schedule(options.steps, rate=1.2e-3, warmup=150, fall=0.3)
     kept = folder / f"flow-{VARIANTS.index(variant)}.pt"
     flow = train_flow(variant.flow(), latents, recipe.frames, schedule, kept, recipe.seed)
     model = folder / f"model-{VARIANTS.index(variant)}"
     export("ablation", model, rounded(codec), rounded(flow), recipe.frames, {})
-    table = validate(model, protocols=PROTOCOLS, device="cpu").table
+    table = validate(model, items=options.items, protocols=PROTOCOLS, device="cpu").table
     table = table[table["timbres"].eq("all") & table["measure"].isin(MEASURES) & table["trace"].isin(SHOWN)]
     rows = table.set_index(["protocol", "condition", "measure", "trace"])
     found: pd.Series = rows.apply(lambda row: f"{row['estimate']:.2f} [{row['low']:.2f}, {row['high']:.2f}]", axis=1)
@@ -121,15 +121,15 @@ def main() -> None:
     command = argparse.ArgumentParser(description=__doc__)
     command.add_argument("folder", type=Path)
     command.add_argument("--tones", type=int, default=320, help="recordings of tones that the flows learn from")
-    command.add_argument("--steps", type=int, default=1500, help="updates of a flow")
+    command.add_argument("--steps", type=int, default=1200, help="updates of a flow")
+    command.add_argument("--items", type=int, default=12, help="of each protocol")
     options = command.parse_args()
     torch.set_num_threads(1)
     recipe, folder = Recipe(options.folder), options.folder / "ablations"
     folder.mkdir(exist_ok=True)
     both = codecs(recipe, folder)
     columns = {
-        variant.name: effects(variant, both[variant.noisy_codec], recipe, options.tones, options.steps, folder)
-        for variant in VARIANTS
+        variant.name: effects(variant, both[variant.noisy_codec], recipe, options, folder) for variant in VARIANTS
     }
     table = pd.DataFrame(columns).reset_index()
     print(f"| {' | '.join(table.columns)} |", "|---" * len(table.columns) + "|", sep="\n")
