@@ -8,6 +8,7 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Literal, SupportsIndex, get_args
 
 from audioic_widget.errors import SettingsError
@@ -62,7 +63,7 @@ class ICSettings:
     preset : {"standard", "draft", "pa-audioic", "exact"}
         Fills every solver and divergence field that is not given. "pa-audioic" is the published
         procedure (Bjare et al. 2025): Euler, 100 steps, 4 fixed Rademacher probes.
-    noise_levels : sequence of float in [0, 1]
+    noise_levels : sequence of float in [0, 1], or one
         Noise levels s, in any order, none twice. The flow is evaluated at time t = 1 - s.
     noising : {"expectation", "monte_carlo", "flow", "average"}
         The evaluated point: the scaled latent t z; t z plus s times the mean of
@@ -256,11 +257,12 @@ def _checked_integer(name: str, value: object, least: int) -> int:
     return operator.index(value)
 
 
-def _checked_levels(levels: Sequence[float]) -> tuple[float, ...]:
+def _checked_levels(levels: Any) -> tuple[float, ...]:
     try:
-        if isinstance(levels, str):
-            raise TypeError("a text is no list")
-        checked = tuple(float(level) + 0.0 for level in levels)  # -0.0 is 0.0
+        if isinstance(levels, str | bool):
+            raise TypeError("neither numbers nor a list")
+        several = [levels] if isinstance(levels, Real) else levels
+        checked = tuple(float(level) + 0.0 for level in several)  # -0.0 is 0.0
     except (TypeError, ValueError) as error:
         raise SettingsError(f"noise_levels must be a list of numbers in [0, 1], not {levels!r}.") from error
     if not checked:

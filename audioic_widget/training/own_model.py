@@ -46,9 +46,9 @@ class TrainingSettings:
 
     Parameters
     ----------
-    audio : Path
+    audio : path
         Folder of recordings, searched with all its subfolders.
-    output : Path
+    output : path
         Folder of the model.
     codec : str
         "own" trains one; or a codec to build on: "music2latent", or the path of its file (see `load_codec`).
@@ -98,6 +98,8 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("audio", "output"):
+            object.__setattr__(self, name, Path(getattr(self, name)))
         whole = ("codec_steps", "flow_steps", "dim", "depth", "head_depth", "codec_hidden", "check_steps", "patience")
         for name in whole:
             if getattr(self, name) < 1:

@@ -30,7 +30,7 @@ def run(output: Path, fields: dict[str, Any]) -> int:
     with tqdm(total=1.0, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}", delay=1, leave=False) as bar:
 
         def show(protocol: str, share: float) -> None:
-            bar.set_description(protocol, refresh=False)
+            bar.set_description_str(protocol, refresh=False)
             bar.n = share
             bar.refresh()
 

@@ -104,9 +104,8 @@ class ValidationReport:
         ]
         for aim in self.aims().to_dict("records"):
             what = f"{aim['protocol']}: {aim['condition']}, {aim['measure']}"
-            lines.append(
-                f"| {what} | {aim['aim']:g} | {aim['trace']} | {cell(aim)} | {'yes' if aim['met'] else 'no'} |"
-            )
+            met = "no" if not aim["met"] else "yes" if aim["low"] >= aim["aim"] else "yes, its interval not"
+            lines.append(f"| {what} | {aim['aim']:g} | {aim['trace']} | {cell(aim)} | {met} |")
         head = [*(f"level {level}" for level in self.levels), "strongest baseline", "chance"]
         lines += ["", f"| protocol | condition | measure | n | {' | '.join(head)} |", "|---" * (4 + len(head)) + "|"]
         everything = self.table[self.table["timbres"] == "all"]
