@@ -5,6 +5,7 @@ import { type Step, steps } from "./decimate";
 import { axisLabel } from "./display";
 import { colour, element } from "./dom";
 import { clock, level as levelText } from "./format";
+import { dashes, ink } from "./inks";
 import type { Session } from "./session";
 import { drawTrace } from "./trace";
 
@@ -18,16 +19,8 @@ const AXIS = 26;
 const LABEL = 14;
 /** Space above the traces, for their names. */
 const NAMES = 20;
-/** Told apart by more than colour, where levels share a chart. */
-const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [12, 4], [4, 2]];
 /** Seconds between two marks of the time axis. */
 const INCREMENTS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
-
-/** A level and its place among all, which decides its colour. */
-export interface Trace {
-  level: number;
-  index: number;
-}
 
 export class Chart {
   readonly root: HTMLElement;
@@ -38,30 +31,30 @@ export class Chart {
   steps: Step[][] = [];
   /** Keeps its style from draw to draw: asking the page for colours is slow. */
   private colours = new Map<string, string>();
+  private readonly names: HTMLElement[];
 
   /** @param last whether it shows the time axis */
   constructor(
     private readonly session: Session,
-    readonly traces: Trace[],
+    readonly levels: number[],
     private readonly last: boolean,
     host: HTMLElement,
   ) {
-    const alone = traces.length === 1;
+    const alone = levels.length === 1;
     this.root = element("div", {
       class: "aic-lane",
       role: "img",
-      "aria-label": `Information content at noise level ${traces.map(({ level }) => levelText(level)).join(", ")}`,
-      "data-testid": alone ? `lane-${traces[0].level}` : "overlay",
+      "aria-label": `Information content at noise level ${levels.map(levelText).join(", ")}`,
+      "data-testid": alone ? `lane-${levels[0]}` : "overlay",
     });
-    const names = element("span", { class: "aic-lane-name" });
-    for (const { level, index } of traces) {
-      const name = element("span", { class: alone ? "" : "aic-key" }, this.name({ level, index }));
-      name.style.setProperty("--aic-ink", `var(--aic-trace-${index % 6})`);
-      name.style.setProperty("--aic-dash", dashed(DASHES[index % DASHES.length]));
-      names.append(name);
-    }
-    this.root.append(names);
+    this.names = levels.map((level) => {
+      const name = element("span", { class: alone ? "" : "aic-key" }, this.name(level));
+      name.style.setProperty("--aic-dash", dashed(dashes(level)));
+      return name;
+    });
+    this.root.append(element("span", { class: "aic-lane-name" }, ...this.names));
     host.append(this.root);
+    this.recolour();
     const muted = () => this.colour("--aic-muted");
     const grid = { stroke: () => this.colour("--aic-grid"), width: 1 };
     const font = "11px system-ui, sans-serif";
@@ -121,28 +114,31 @@ export class Chart {
     return this.colour("--aic-error");
   }
 
-  name({ level }: Trace): string {
-    return this.traces.length === 1 ? `noise level ${levelText(level)}` : levelText(level);
+  name(level: number): string {
+    return this.levels.length === 1 ? `noise level ${levelText(level)}` : levelText(level);
   }
 
-  dash({ index }: Trace): number[] {
-    return this.traces.length === 1 ? [] : DASHES[index % DASHES.length];
+  /** Told apart by more than colour, where levels share a chart. */
+  dash(level: number): number[] {
+    return this.levels.length === 1 ? [] : dashes(level);
   }
 
-  ink(index: number): string {
-    return this.colour(`--aic-trace-${index % 6}`);
+  ink(level: number): string {
+    return this.remembered(String(level), () => ink(level, this.root));
   }
 
   private colour(name: string): string {
-    const known = this.colours.get(name);
-    if (known) return known;
-    const found = colour(this.root, name);
-    this.colours.set(name, found);
+    return this.remembered(name, () => colour(this.root, name));
+  }
+
+  private remembered(key: string, find: () => string): string {
+    const found = this.colours.get(key) ?? find();
+    this.colours.set(key, found);
     return found;
   }
 
   private get height(): number {
-    return (this.traces.length === 1 ? LANE : OVERLAY) + (this.last ? AXIS : 0);
+    return (this.levels.length === 1 ? LANE : OVERLAY) + (this.last ? AXIS : 0);
   }
 
   draw(): void {
@@ -153,7 +149,7 @@ export class Chart {
     const { start, end } = this.session.timeline;
     const pixels = Math.max(width - GUTTER - MARGIN, 1);
     let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    this.steps = this.traces.map(({ level }) => {
+    this.steps = this.levels.map((level) => {
       const curve = this.session.shown.get(level, this.session.display);
       const found = curve ? steps(curve, start, end, pixels) : [];
       for (const step of found) {
@@ -182,14 +178,17 @@ export class Chart {
     const { min: low, max: high } = scales.y;
     if (start === undefined || end === undefined || low === undefined || high === undefined) return;
     const frame = { ...bbox, start, end, low, high, ratio: devicePixelRatio };
-    this.traces.forEach((trace, row) => {
-      drawTrace(ctx, this.steps[row] ?? [], frame, this.ink(trace.index), this.warning, this.dash(trace));
+    this.levels.forEach((level, row) => {
+      drawTrace(ctx, this.steps[row] ?? [], frame, this.ink(level), this.warning, this.dash(level));
     });
   }
 
   /** The theme has changed: ask for its colours again. */
   recolour(): void {
     this.colours.clear();
+    this.levels.forEach((level, row) => {
+      this.names[row].style.setProperty("--aic-ink", this.ink(level));
+    });
   }
 
   close(): void {
@@ -200,8 +199,8 @@ export class Chart {
   /** The closed-form line of what a listener without knowledge would say, where it lies within the scale. */
   private drawLines(): void {
     const { unit } = this.session.display;
-    if (unit !== "headroom" && (unit !== "nats" || this.traces.length > 1)) return;
-    const line = this.session.curves.line(this.traces[0].level);
+    if (unit !== "headroom" && (unit !== "nats" || this.levels.length > 1)) return;
+    const line = this.session.curves.line(this.levels[0]);
     const at = unit === "headroom" ? 0 : line?.noKnowledge;
     const { min, max } = this.chart.scales.y;
     if (!line || at === undefined || min === undefined || max === undefined || at < min || at > max) return;

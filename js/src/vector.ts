@@ -99,13 +99,13 @@ function drawChart(group: Element, chart: Chart, ink: string, lines: string): vo
   }
   const middle = `translate(10 ${short(top + height / 2)}) rotate(-90)`;
   shape(group, "text", { ...text, transform: middle, "font-size": 10, "text-anchor": "middle" }, chart.unit);
-  const id = `plot-${chart.traces.map(({ level }) => level).join("-")}`;
+  const id = `plot-${chart.levels.join("-")}`;
   const frame = { x: left, y: top, width, height };
   shape(shape(group, "clipPath", { id }), "rect", frame);
   const inside = shape(group, "g", { "clip-path": `url(#${id})` });
-  chart.traces.forEach((trace, row) => {
+  chart.levels.forEach((level, row) => {
     const steps = chart.steps[row] ?? [];
-    const stroke = chart.ink(trace.index);
+    const stroke = chart.ink(level);
     const bands = steps.filter(({ bandLow, bandHigh }) => !Number.isNaN(bandHigh - bandLow));
     const upright = bands.map(
       ({ from, to, bandLow, bandHigh }) =>
@@ -118,7 +118,7 @@ function drawChart(group: Element, chart: Chart, ink: string, lines: string): vo
     };
     line(
       steps.filter((step) => step.settled),
-      { stroke, "stroke-dasharray": chart.dash(trace).join(" ") || "none" },
+      { stroke, "stroke-dasharray": chart.dash(level).join(" ") || "none" },
     );
     line(
       steps.filter((step) => !step.settled),
@@ -128,9 +128,9 @@ function drawChart(group: Element, chart: Chart, ink: string, lines: string): vo
       steps.filter((step) => step.flagged),
       { stroke: chart.warning, "stroke-width": 3 },
     );
-    const across = left + width - 6 - 40 * (chart.traces.length - 1 - row);
+    const across = left + width - 6 - 40 * (chart.levels.length - 1 - row);
     const words = { ...text, fill: stroke, x: across, y: top + 10, "font-size": 11, "text-anchor": "end" };
-    shape(group, "text", words, chart.name(trace));
+    shape(group, "text", words, chart.name(level));
   });
 }
 

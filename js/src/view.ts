@@ -1,7 +1,7 @@
 // One view of a widget: the parts put together, drawn when something changed.
 
 import { drawAnnotations } from "./annotations";
-import { Chart, GUTTER, MARGIN, type Trace } from "./chart";
+import { Chart, GUTTER, MARGIN } from "./chart";
 import { header, levels, sentences, sliders } from "./controls";
 import { colour, element, fitCanvas } from "./dom";
 import { footer, peaks, readout } from "./footer";
@@ -90,10 +90,8 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
   };
 
   function arrangeCharts(): void {
-    const all = model.get("noise_levels");
-    const traces = model.get("visible_levels").map((level) => ({ level, index: all.indexOf(level) }));
-    const groups: Trace[][] =
-      model.get("overlay") && traces.length ? [traces] : traces.map((trace) => [trace]);
+    const levels = model.get("visible_levels");
+    const groups = model.get("overlay") && levels.length ? [levels] : levels.map((level) => [level]);
     const key = JSON.stringify(groups);
     if (key === arranged) return;
     arranged = key;
@@ -143,8 +141,8 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
       root.dataset.theme = theme;
       for (const chart of charts) chart.recolour();
     }
-    for (const part of Object.values(parts)) part.update();
     arrangeControls();
+    for (const part of Object.values(parts)) part.update();
     mel.hidden = !session.panels.spectrogram;
     notes.hidden = session.annotations.length === 0;
     if (!session.waveform || stack.clientWidth === 0) return;
