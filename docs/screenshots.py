@@ -40,7 +40,7 @@ def pictures(lab: Lab, browser: Browser) -> None:
     light.run("w.smoothing = 5; w.view = (5.0, 15.0)")
     for panel in ("spectrogram", "peaks", "help"):
         light.page.get_by_test_id(panel).click()
-    light.page.get_by_text("Peaks are listed when").wait_for(state="hidden")
+    light.page.get_by_test_id("peak-9").wait_for()
     shoot(light, "-overlay")
     light.close()
     dark = open_notebook(lab, browser, SONG, theme="JupyterLab Dark", size=(1280, 1200))

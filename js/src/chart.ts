@@ -15,7 +15,8 @@ export const GUTTER = 56;
 export const MARGIN = 12;
 const LANE = 112;
 const OVERLAY = 240;
-const AXIS = 26;
+/** Height of the time axis, below the last plot. */
+export const AXIS = 26;
 const LABEL = 14;
 /** Space above the traces, for their names. */
 const NAMES = 20;

@@ -1,16 +1,17 @@
 // One view of a widget: the parts put together, drawn when something changed.
 
 import { drawAnnotations } from "./annotations";
-import { Chart, GUTTER, MARGIN } from "./chart";
+import { AXIS, Chart, GUTTER, MARGIN } from "./chart";
 import { header, levels, sentences, sliders } from "./controls";
 import { colour, element, fitCanvas } from "./dom";
-import { footer, peaks, readout } from "./footer";
+import { footer, readout } from "./footer";
 import { clamp } from "./frames";
 import { listenToPointer } from "./gestures";
 import { helpPanel, listenToKeys } from "./keys";
 import { looks } from "./looks";
 import { saveMenu } from "./menu";
 import { overview } from "./overview";
+import { peakPanel } from "./peaks";
 import type { Session } from "./session";
 import { spoken } from "./spoken";
 import { transport, zoomButtons } from "./transport";
@@ -67,7 +68,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
       session,
       saveMenu(session, root, stack, () => svg(session, stack, charts)),
     ),
-    peaks: peaks(session),
+    peaks: peakPanel(session),
     help: helpPanel(session),
     spoken: spoken(session),
   };
@@ -167,6 +168,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     arrangeCharts();
     for (const chart of charts) chart.draw();
     drawSelection();
+    stack.style.setProperty("--aic-axis", `${charts.length ? AXIS : 0}px`);
     move();
   }
 
