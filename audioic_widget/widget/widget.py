@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from audioic_widget.annotations import AnnotationsLike, annotation_ic
 from audioic_widget.audio import Recording
 from audioic_widget.errors import AnnotationError, AudioICError, Cancelled, SettingsError
-from audioic_widget.formats import replacing
 from audioic_widget.frames import frame_at
 from audioic_widget.ic import Audio
 from audioic_widget.model.catalogue import ICModel
@@ -25,8 +23,10 @@ from audioic_widget.widget.answers import answer
 from audioic_widget.widget.curves import Curves
 from audioic_widget.widget.decoding import Decoding
 from audioic_widget.widget.outgoing import Outgoing
+from audioic_widget.widget.page import Part, compressed_sound, write_page
+from audioic_widget.widget.parameters import Parameters
 from audioic_widget.widget.session import Session
-from audioic_widget.widget.snapshot import compressed_sound, saved_traces, self_contained_page
+from audioic_widget.widget.snapshot import saved_traces
 from audioic_widget.widget.still import Still
 from audioic_widget.widget.traits import Traits
 from audioic_widget.widget.worker import Worker
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-_CONTROLS = ("preset", "noise_levels", "n_steps", "n_probes", "monte_carlo_samples")
 SHOWN = (
     *("unit", "overlay", "smoothing", "view", "selection", "visible_levels", "loop", "speed", "volume", "follow"),
     *("group", "compact", "solo", "heard_level"),
@@ -46,7 +45,7 @@ PLAYHEAD_FRAMES = 54
 """Frames from the playhead on that are computed first: five seconds."""
 
 
-class AudioICWidget(Traits):
+class AudioICWidget(Parameters):
     """Waveform, sound and information content of a recording, in a notebook.
 
     The traces appear as a draft and sharpen in the background. Setting `noise_levels`, `n_steps`, `n_probes`,
@@ -135,42 +134,27 @@ class AudioICWidget(Traits):
         # First, since `close` is called even on a widget that was refused.
         self._worker = Worker("audioic-widget")
         shown = {name: fields.pop(name) for name in SHOWN if name in fields}
-        self._settings = (settings or ICSettings()).replace(**fields)
-        if self._settings.alignment == "published":
+        settings = (settings or ICSettings()).replace(**fields)
+        if settings.alignment == "published":
             raise SettingsError(
                 'The widget draws every value over the frame it is about; alignment="published" puts it 93 to 186 ms '
                 'early: leave alignment out here, and take such a table from compute_ic(..., alignment="published").'
             )
         self._session = Session(audio, sample_rate, model, device)
-        # Traits and curves are written by the worker and by whoever sets a parameter.
-        self._lock = threading.RLock()
-        self._showing_settings = False
         self._revision = 0
         self._curves = Curves()
         self._result: ICResult | None = None
         self._failure: Exception | None = None
         self._still = Still(self._worker)
         self._decoding = Decoding(self._worker, self._session)
-        shown.setdefault("visible_levels", list(self._settings.noise_levels))
-        super().__init__(
-            name=_name_of(audio),
-            model_name=_name_of(model),
-            annotations=annotations,
-            **self._shown_settings(),
-            **shown,
-        )
-        self.observe(self._on_control, names=list(_CONTROLS))
+        shown.setdefault("visible_levels", list(settings.noise_levels))
+        super().__init__(settings, name=_name_of(audio), model_name=_name_of(model), annotations=annotations, **shown)
         self.observe(self._on_annotations, names="annotations")
         self.on_msg(self._on_message)
         self.compute()
 
     def __repr__(self) -> str:
         return f"AudioICWidget({self.name!r})"
-
-    @property
-    def settings(self) -> ICSettings:
-        """All settings in use."""
-        return self._settings
 
     @property
     def result(self) -> ICResult | None:
@@ -245,14 +229,15 @@ class AudioICWidget(Traits):
         OutputError
             If the file cannot be written.
         """
+        # Of a widget that is compared, this is the page of it alone.
+        part = self._page_part(sound=sound, group="", compact=False, solo=True)
+        write_page(path, [part], str(self._esm), str(self._css))
+
+    def _page_part(self, *, sound: bool, **traits: object) -> Part:
+        """This widget in a page, complete, with some `traits` set to others."""
         self.wait()
-        traits = {name: getattr(self, name) for name in Traits.class_own_traits(sync=True) if not name.startswith("_")}
-        heard = compressed_sound(self._session.recording) if sound else []
-        # A page is of one recording, and nobody has pressed play.
-        traits |= {"group": "", "compact": False, "solo": True, "playing": False}
-        page = self_contained_page(traits, str(self._esm), str(self._css), self.annotations, heard)
-        with replacing(path) as file:
-            file.write(page.encode())
+        own = {name: getattr(self, name) for name in Traits.class_own_traits(sync=True) if not name.startswith("_")}
+        return Part(own | traits, self.annotations, compressed_sound(self._session.recording) if sound else ())
 
     def annotation_ic(self) -> pd.DataFrame:
         """Mean and highest IC inside every annotation, for every noise level; see `annotations.annotation_ic`.
@@ -290,49 +275,6 @@ class AudioICWidget(Traits):
             self._still.show()
             if self._result is not None:
                 self._still.draw(self._result, self.name)
-
-    # Parameters ------------------------------------------------------------------------------------------------
-
-    def set_state(self, sync_data: Mapping[str, Any]) -> None:
-        """Take in what the browser set; what is out of range is answered with its sentence."""
-        try:
-            super().set_state(sync_data)
-        except AudioICError as error:
-            self._tell(error=str(error))
-
-    def _on_control(self, change: Mapping[str, Any]) -> None:
-        if self._showing_settings:
-            return
-        try:
-            settings = self._settings.replace(**{change["name"]: change["new"]})
-        except SettingsError:
-            self._tell(**self._shown_settings())
-            raise
-        with self._lock:
-            before = self._settings.noise_levels
-            self._settings = settings
-            # A level that is new is drawn; one that was hidden stays so.
-            visible = [each for each in settings.noise_levels if each in self.visible_levels or each not in before]
-            self._tell(**self._shown_settings(), visible_levels=visible or list(settings.noise_levels))
-            self.compute()
-
-    def _on_annotations(self, _: object) -> None:
-        self._send_all([messages.annotation_lane(self.annotations)])
-
-    def _shown_settings(self) -> dict[str, Any]:
-        names = (*_CONTROLS, "solver", "divergence")
-        shown = {name: getattr(self._settings, name) for name in names}
-        return {**shown, "noise_levels": list(self._settings.noise_levels)}
-
-    def _tell(self, **values: object) -> None:
-        """Set traits without taking them for somebody's wish."""
-        with self._lock:
-            self._showing_settings = True
-            try:
-                for name, value in values.items():
-                    self.set_trait(name, value)
-            finally:
-                self._showing_settings = False
 
     # In the worker thread --------------------------------------------------------------------------------------
 
@@ -402,6 +344,9 @@ class AudioICWidget(Traits):
             self._tell(status="error", error=_sentence(error))
 
     # Messages --------------------------------------------------------------------------------------------------
+
+    def _on_annotations(self, _: object) -> None:
+        self._send_all([messages.annotation_lane(self.annotations)])
 
     def _on_message(self, _: object, content: Mapping[str, Any], __: object) -> None:
         match messages.parse(content):

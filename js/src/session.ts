@@ -221,9 +221,9 @@ export class Session {
 
   /** Switches something on or off in this page; what is drawn, for the whole group. */
   switch(panel: keyof Session["panels"]): void {
-    if (this.model.get("page") && panel !== "help") return;
-    const on = !this.panels[panel];
     const own = panel === "help" || panel === "settings";
+    if (this.model.get("page") && !own) return;
+    const on = !this.panels[panel];
     for (const each of own ? [this] : this.together) {
       each.panels[panel] = on;
       each.askForPeaks();
