@@ -33,6 +33,9 @@ class Codec(Protocol):
 class Decoder(Protocol):
     """A codec that can also turn latents back into sound."""
 
+    decodes: bool
+    """Whether it can: the weights for that may be missing."""
+
     def sound(self, latents: Tensor, noise_level: float) -> NDArray[np.float32]:
         """Samples ``(4096 frames,)`` that `latents` ``(frames, latent_dim)`` stand for.
 
@@ -43,4 +46,4 @@ class Decoder(Protocol):
 
 def decoder_of(codec: object) -> Decoder | None:
     """`codec`, if it can decode."""
-    return codec if isinstance(codec, Decoder) else None
+    return codec if isinstance(codec, Decoder) and codec.decodes else None

@@ -105,6 +105,7 @@ class MiniCodec(nn.Module):
     """
 
     name = "mini"
+    decodes = True
     look_ahead = 0
     """Frames after frame k that latent k depends on."""
 
