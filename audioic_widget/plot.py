@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from audioic_widget.result import ICResult
 
-COLOURS = ("#5b2ca0", "#1f5fd0", "#007a85", "#2f7d1e", "#935e00", "#c0281c")
+COLOURS = ("#5b2ca0", "#1f5fd0", "#007a85", "#2f7d1e", "#935e00", "#a62b7e")
 """Of the noise levels 0, 0.2, ... 1, mixed between: from blue to yellow for people with any kind of colour vision, each
 dark enough to be read on white. `js/src/style.css` has the same."""
 

@@ -14,6 +14,7 @@ IMPORT = "import audioic_widget as aw"
 SONG = f"""{IMPORT}
 w = aw.AudioICWidget(aw.example("minuet"), annotations=[(0.0, 10.3, "A"), (10.3, 20.2, "A repeated")])
 w"""
+SILENCE = f"{IMPORT}\nimport numpy as np\nw = aw.AudioICWidget(np.zeros(10 * 44_100), sample_rate=44_100)\nw"
 DONE = "w.status() === 'done'"
 COMPARED = f"""{IMPORT}
 both = aw.compare(aw.example("minuet"), aw.example("frere_jacques"), noise_levels=[0.3, 0.6])
@@ -65,6 +66,10 @@ def pictures(lab: Lab, browser: Browser) -> None:
     running.until("w.status() === 'running' && w.trace(0.3)?.states.filter((s) => s === 3).length > 60")
     shoot(running, "-running")
     running.close()
+    empty = open_notebook(lab, browser, SILENCE)
+    empty.until(DONE)
+    shoot(empty, "-empty")
+    empty.close()
     error = open_notebook(lab, browser, f"{IMPORT}\naw.AudioICWidget('song.wav')")
     error.until("w.status() === 'error'")
     shoot(error, "-error")

@@ -72,14 +72,14 @@ export class Chart {
         },
         axes: [
           {
-            show: last,
-            size: AXIS,
+            // Where there are no numbers, there are their lines.
+            size: last ? AXIS : 0,
             font,
             stroke: muted,
             grid,
-            ticks: grid,
+            ticks: { ...grid, show: last },
             incrs: INCREMENTS,
-            values: (chart, at, __, ___, step) => at.map((t) => timeLabel(chart, t, step)),
+            values: (chart, at, __, ___, step) => at.map((t) => (last ? timeLabel(chart, t, step) : "")),
           },
           {
             size: GUTTER - LABEL,
@@ -88,6 +88,7 @@ export class Chart {
             grid,
             ticks: grid,
             space: 24,
+            values: (_, at) => at.map((value) => (this.steps.some((each) => each.length) ? tick(value) : "")),
             label: () => this.unit,
             labelSize: LABEL,
             labelFont: "10px system-ui, sans-serif",
@@ -239,6 +240,11 @@ function timeLabel(chart: uPlot, seconds: number, step: number): string {
   const { min = 0, max = 0 } = chart.scales.x;
   if (seconds > max - (LABEL * (max - min)) / chart.width) return "";
   return clock(seconds, step >= 1 ? 0 : step >= 0.1 ? 1 : 2);
+}
+
+/** A number of the y axis, its minus as long as its plus would be. */
+function tick(value: number): string {
+  return String(Number(value.toFixed(6))).replace("-", "−");
 }
 
 /** The range of a y axis: a little more than the values, and the line that headroom is measured from. */

@@ -81,6 +81,7 @@ function drawChart(group: Element, chart: Chart, ink: string, lines: string): vo
   const ys = (at: number) => top + plot.valToPos(at, "y");
   for (const { at, label } of marks(plot, 0)) {
     shape(group, "path", { d: `M${short(xs(at))} ${short(top)}v${short(height)}`, stroke: lines });
+    if (!label) continue;
     shape(
       group,
       "text",
@@ -154,8 +155,6 @@ function marks(plot: uPlot, axis: number): { at: number; label: string }[] {
   if (!drawn.show) return [];
   return (drawn._splits ?? []).flatMap((at, k) => {
     const label = drawn._values?.[k];
-    return at === null || label === null || label === undefined || label === ""
-      ? []
-      : [{ at, label: String(label) }];
+    return at === null ? [] : [{ at, label: String(label ?? "") }];
   });
 }

@@ -18,6 +18,9 @@ import { transport, zoomButtons } from "./transport";
 import { svg } from "./vector";
 import { drawColumns } from "./waveform";
 
+/** Width in CSS pixels under which controls move together. */
+const NARROW = 560;
+
 export function mount(session: Session, host: HTMLElement, signal: AbortSignal): void {
   const { timeline, model } = session;
   const root = element("div", {
@@ -114,6 +117,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     const empty = session.waveform === null;
     root.dataset.saved = String(model.get("page") !== undefined);
     root.dataset.compact = String(model.get("compact"));
+    root.dataset.narrow = String(root.clientWidth < NARROW);
     settings.hidden = grouped && !session.panels.settings;
     soundRow.hidden = model.get("compact") || (empty && model.get("status") === "error");
     parts.looks.root.hidden = parts.overview.root.hidden = empty || model.get("compact");

@@ -3,7 +3,7 @@ import { dashes, ink } from "../src/inks";
 
 vi.mock("../src/dom", () => ({
   colour: (_: Element, name: string) =>
-    ["#5b2ca0", "#1f5fd0", "#007a85", "#2f7d1e", "#935e00", "#c0281c"][Number(name.slice(-1))],
+    ["#5b2ca0", "#1f5fd0", "#007a85", "#2f7d1e", "#935e00", "#a62b7e"][Number(name.slice(-1))],
 }));
 
 const page = {} as Element;
@@ -14,7 +14,7 @@ describe("colour and dashes of a noise level", () => {
       "#5b2ca0",
       "#1f5fd0",
       "#106dab",
-      "#c0281c",
+      "#a62b7e",
     ]);
     expect([0, 0.5, 1].map(dashes)).toEqual([[], [8, 5], [2, 8]]);
   });
