@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-
 ROUNDING = 1e-3
 """Nats under a bound that say nothing: values are solved in float32, and at s = 1 all of them are the floor itself."""
 
