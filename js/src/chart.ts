@@ -20,6 +20,8 @@ export const AXIS = 26;
 const LABEL = 14;
 /** Space above the traces, for their names. */
 const NAMES = 20;
+/** Said beside the line of it. */
+export const NO_KNOWLEDGE = "no knowledge";
 /** Seconds between two marks of the time axis. */
 const INCREMENTS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 
@@ -86,7 +88,9 @@ export class Chart {
             font,
             stroke: muted,
             grid,
-            ticks: grid,
+            // Room for a minus and three digits beside the unit.
+            ticks: { ...grid, size: 4 },
+            gap: 4,
             space: 24,
             values: (_, at) => at.map((value) => (this.steps.some((each) => each.length) ? tick(value) : "")),
             label: () => this.unit,
@@ -198,14 +202,21 @@ export class Chart {
     this.root.remove();
   }
 
-  /** The closed-form line of what a listener without knowledge would say, where it lies within the scale. */
-  private drawLines(): void {
+  /** What a listener without knowledge would say, in closed form, where it lies within the scale. */
+  get noKnowledge(): number | null {
     const { unit } = this.session.display;
-    if (unit !== "headroom" && (unit !== "nats" || this.levels.length > 1)) return;
+    if (unit !== "headroom" && (unit !== "nats" || this.levels.length > 1)) return null;
     const line = this.session.curves.line(this.levels[0]);
     const at = unit === "headroom" ? 0 : line?.noKnowledge;
     const { min, max } = this.chart.scales.y;
-    if (!line || at === undefined || min === undefined || max === undefined || at < min || at > max) return;
+    if (!line || at === undefined || min === undefined || max === undefined || at < min || at > max)
+      return null;
+    return at;
+  }
+
+  private drawLines(): void {
+    const at = this.noKnowledge;
+    if (at === null) return;
     const { ctx, bbox } = this.chart;
     const y = Math.round(this.chart.valToPos(at, "y", true));
     ctx.save();
@@ -219,7 +230,7 @@ export class Chart {
     ctx.textAlign = "left";
     ctx.textBaseline = "bottom";
     ctx.font = `${10 * devicePixelRatio}px system-ui, sans-serif`;
-    ctx.fillText("no knowledge", bbox.left + 4 * devicePixelRatio, y - 2 * devicePixelRatio);
+    ctx.fillText(NO_KNOWLEDGE, bbox.left + 4 * devicePixelRatio, y - 2 * devicePixelRatio);
     ctx.restore();
   }
 }

@@ -1,7 +1,7 @@
 // What is seen of the plots, as an SVG: lines stay lines, text stays text.
 
 import type uPlot from "uplot";
-import type { Chart } from "./chart";
+import { type Chart, NO_KNOWLEDGE } from "./chart";
 import type { Step } from "./decimate";
 import { colour } from "./dom";
 import { ground } from "./picture";
@@ -100,6 +100,12 @@ function drawChart(group: Element, chart: Chart, ink: string, lines: string): vo
   }
   const middle = `translate(10 ${short(top + height / 2)}) rotate(-90)`;
   shape(group, "text", { ...text, transform: middle, "font-size": 10, "text-anchor": "middle" }, chart.unit);
+  if (chart.noKnowledge !== null) {
+    const y = ys(chart.noKnowledge);
+    const line = `M${short(left)} ${short(y)}h${short(width)}`;
+    shape(group, "path", { d: line, stroke: ink, "stroke-dasharray": "4 4" });
+    shape(group, "text", { ...text, x: left + 4, y: short(y - 3), "font-size": 10 }, NO_KNOWLEDGE);
+  }
   const id = `plot-${chart.levels.join("-")}`;
   const frame = { x: left, y: top, width, height };
   shape(shape(group, "clipPath", { id }), "rect", frame);
