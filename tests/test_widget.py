@@ -16,7 +16,7 @@ from recorded import FAST, LEVELS, Recorded, drawn
 
 import audioic_widget as aw
 from audioic_widget.widget import AudioICWidget
-from audioic_widget.widget.widget import SHOWN
+from audioic_widget.widget.traits import SHOWN
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +193,22 @@ def test_the_way_it_is_shown_can_be_given_at_once_and_changes_no_number(samples:
     made.close()
     with pytest.raises(aw.AnnotationError):
         Recorded(samples, sample_rate=44_100, annotations=7)
+
+
+def test_it_tells_how_much_is_encoded(samples: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audioic_widget.widget.widget.ENCODING_SECONDS", 0.0)
+    told: list[float] = []
+    tell = Recorded._tell
+    monkeypatch.setattr(
+        Recorded, "_tell", lambda self, **values: (told.extend([values.get("encoded", 1.0)]), tell(self, **values))
+    )
+    widget = Recorded(np.tile(samples, 40), sample_rate=44_100, **FAST)
+    widget.wait(60)
+    shares = [each for each in told if each < 1]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < 0.2 < 0.8 < shares[-1]
+    assert widget.encoded == 1
+    widget.close()
 
 
 def test_cancel_ends_the_work_and_compute_starts_it_again(samples: np.ndarray) -> None:

@@ -18,6 +18,11 @@ class Codec(Protocol):
     look_ahead: int
     """Frames after frame k that latent k depends on."""
 
+    @property
+    def piece_frames(self) -> int:
+        """Frames it encodes between two calls of `check`."""
+        ...
+
     def encode(
         self, samples: NDArray[np.float32], first: int, stop: int, check: Callable[[], None] | None = None
     ) -> Tensor:
@@ -33,8 +38,10 @@ class Codec(Protocol):
 class Decoder(Protocol):
     """A codec that can also turn latents back into sound."""
 
-    decodes: bool
-    """Whether it can: the weights for that may be missing."""
+    @property
+    def decodes(self) -> bool:
+        """Whether it can: the weights for that may be missing."""
+        ...
 
     def sound(self, latents: Tensor, noise_level: float) -> NDArray[np.float32]:
         """Samples ``(4096 frames,)`` that `latents` ``(frames, latent_dim)`` stand for.

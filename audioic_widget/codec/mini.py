@@ -106,6 +106,7 @@ class MiniCodec(nn.Module):
 
     name = "mini"
     decodes = True
+    piece_frames = PIECE_FRAMES
     look_ahead = 0
     """Frames after frame k that latent k depends on."""
 

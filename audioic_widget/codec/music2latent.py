@@ -52,6 +52,8 @@ CHUNK_FRAMES = 160
 PUBLISHED_CHUNK_FRAMES = 645
 """Frames of an independent chunk in the published code, 59.9 s."""
 
+_ADVANCE = CHUNK_FRAMES - 2 * REACH - FADE
+
 
 class LayerNormBottleneck(nn.Module):
     """Mean 0, standard deviation `SCALE` over the 64 channels of ``(rows, 64, frames)``."""
@@ -190,6 +192,11 @@ class Music2Latent(nn.Module):
         return latents
 
     @property
+    def piece_frames(self) -> int:
+        """Frames by which one chunk is further than the one before."""
+        return PUBLISHED_CHUNK_FRAMES if self.chunking == "published" else _ADVANCE
+
+    @property
     def decodes(self) -> bool:
         """Whether `sound` can be asked for."""
         return self.decoder_file is not None
@@ -221,8 +228,7 @@ class Music2Latent(nn.Module):
                 missing = 0 if start == 0 else start + PUBLISHED_CHUNK_FRAMES - end
                 yield start, end, [(start, end), (0, missing)][: 2 if missing else 1]
             return
-        advance = CHUNK_FRAMES - 2 * REACH - FADE
-        count = 1 + max(-(-(n_frames - CHUNK_FRAMES) // advance), 0)
+        count = 1 + max(-(-(n_frames - CHUNK_FRAMES) // _ADVANCE), 0)
         length = min(CHUNK_FRAMES, n_frames)
         for index in range(count if n_frames else 0):
             # Evenly spread: no chunk is shorter than the others, since a short one's statistics stand out.

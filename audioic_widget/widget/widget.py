@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,18 +29,15 @@ from audioic_widget.widget.parameters import Parameters
 from audioic_widget.widget.session import Session
 from audioic_widget.widget.snapshot import saved_traces
 from audioic_widget.widget.still import Still
-from audioic_widget.widget.traits import Traits
+from audioic_widget.widget.traits import SHOWN, Traits
 from audioic_widget.widget.worker import Worker
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-SHOWN = (
-    *("unit", "overlay", "smoothing", "view", "selection", "visible_levels", "loop", "speed", "volume", "follow"),
-    *("group", "compact", "solo", "heard_level"),
-)
-
+ENCODING_SECONDS = 0.3
+"""Between two reports of how much is encoded."""
 
 PLAYHEAD_FRAMES = 54
 """Frames from the playhead on that are computed first: five seconds."""
@@ -194,7 +192,7 @@ class AudioICWidget(Parameters):
             self._revision += 1
             self._result, self._failure = None, None
             settings, revision = self._settings, self._revision
-            self._tell(status="running", progress=0.0, error="", notice="")
+            self._tell(status="running", progress=0.0, encoded=1.0, error="", notice="")
             self._worker.submit(lambda check: self._run(settings, revision, check))
 
     def cancel(self) -> None:
@@ -286,10 +284,11 @@ class AudioICWidget(Parameters):
                 self._curves = self._curves.restarted(settings.noise_levels, self.n_frames)
                 outgoing = Outgoing(self._curves, settings, revision, self._send_all)
                 outgoing.begin()
-            for update in self._session.compute(settings, self._urgent, check):
+            for update in self._session.compute(settings, self._urgent, check, self._encoding(check)):
                 self._worker.make_room()
                 with self._lock:
                     check()
+                    self._tell(encoded=1.0)
                     if outgoing.take(update):
                         self._tell(progress=update.progress)
                     if update.result is not None:
@@ -298,6 +297,20 @@ class AudioICWidget(Parameters):
             pass  # whoever asked for it has said so already
         except Exception as error:
             self._fail(error)
+
+    def _encoding(self, check: Callable[[], None]) -> Callable[[float], None]:
+        """Gives what tells of the share encoded, now and then."""
+        told = time.monotonic()
+
+        def tell(share: float) -> None:
+            nonlocal told
+            with self._lock:
+                check()
+                if time.monotonic() > told + ENCODING_SECONDS:
+                    told = time.monotonic()
+                    self._tell(encoded=share)
+
+        return tell
 
     def _urgent(self) -> list[tuple[int, int]]:
         """Frames to compute first: on screen those under the playhead, then the others there, then where it is else."""

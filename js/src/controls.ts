@@ -63,16 +63,18 @@ export function header(session: Session): Part {
     ]
       .filter(Boolean)
       .join(" · ");
-    const share = Math.floor(model.get("progress") * 100);
+    const encoding = model.get("encoded") < 1;
+    const done = model.get(encoding ? "encoded" : "progress");
+    const share = Math.floor(done * 100);
     const words = {
       idle: "",
-      running: duration ? `refining ${share} %` : "reading",
+      running: duration ? `${encoding ? "encoding" : "refining"} ${share} %` : "reading",
       done: "done",
       cancelled: "cancelled",
       error: "failed",
     };
     status.textContent = words[state];
-    bar.value = model.get("progress");
+    bar.value = done;
     bar.hidden = cancel.hidden = state !== "running";
     again.hidden = state !== "cancelled" && state !== "error";
   };
