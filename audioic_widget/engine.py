@@ -19,6 +19,7 @@ from torch import Tensor
 
 from audioic_widget.codec import Latents
 from audioic_widget.errors import DeviceError
+from audioic_widget.hardware import fast_in_bfloat16
 from audioic_widget.likelihood.density import Scheme, log_density, log_density_along_flow, standard_error
 from audioic_widget.likelihood.divergence import (
     CycledHadamard,
@@ -173,13 +174,7 @@ def precision_on(settings: ICSettings, device: torch.device) -> str:
     """The number format that "auto" stands for: "bfloat16" where the hardware multiplies it fast, else "float32"."""
     if settings.precision != "auto":
         return settings.precision
-    fast = False
-    if device.type == "cuda":
-        fast = torch.cuda.get_device_capability(device) >= (8, 0)
-    elif device.type == "cpu":
-        capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-        fast = bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
-    return "bfloat16" if fast else "float32"
+    return "bfloat16" if fast_in_bfloat16(device) else "float32"
 
 
 def _end(parts: list[Future[None]]) -> None:

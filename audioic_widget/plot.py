@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,36 @@ if TYPE_CHECKING:
 
     from audioic_widget.result import ICResult
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Of the levels, in order: Okabe and Ito (2008), told apart by people with any kind of colour vision."""
+COLOURS = ("#5b2ca0", "#1f5fd0", "#007a85", "#2f7d1e", "#935e00", "#a62b7e")
+"""Of the noise levels 0, 0.2, ... 1, mixed between: from blue to yellow for people with any kind of colour vision, each
+dark enough to be read on white. `js/src/style.css` has the same."""
+
+
+def level_colour(noise_level: float) -> str:
+    """The colour of a noise level, ``#rrggbb``: its own, whatever others are drawn, here and in the widget.
+
+    Examples
+    --------
+    >>> level_colour(0.2), level_colour(0.3)
+    ('#1f5fd0', '#106dab')
+    """
+    at = min(max(noise_level, 0.0), 1.0) * (len(COLOURS) - 1)
+    below = min(int(at), len(COLOURS) - 2)
+    pairs = zip(*(bytes.fromhex(each[1:]) for each in COLOURS[below : below + 2]), strict=True)
+    return "#" + "".join(f"{math.floor(a + (b - a) * (at - below) + 0.5):02x}" for a, b in pairs)
+
+
+def level_dashes(noise_level: float) -> tuple[float, ...]:
+    """Lengths drawn and left out in turn, in points: the more noise, the more broken is the line.
+
+    Examples
+    --------
+    >>> level_dashes(0.0), level_dashes(0.5)
+    ((), (8, 5))
+    """
+    if noise_level <= 0:
+        return ()
+    return math.floor(2.5 + 12 * (1 - noise_level)), math.floor(1.5 + 7 * noise_level)
 
 
 def plot_ic(
@@ -51,8 +80,8 @@ def plot_ic(
     for level in wanted:
         result.ic_at(level)
     if ax is not None:
-        for row, level in enumerate(wanted):
-            _draw(result, level, ax, COLOURS[row % len(COLOURS)])
+        for level in wanted:
+            _draw(result, level, ax, level_dashes(level))
         ax.set(xlabel="Time (s)", ylabel="IC (nat/frame)")
         ax.legend(frameon=False)
         return ax
@@ -74,8 +103,8 @@ def lanes(result: ICResult) -> Figure:
 
 def _lanes(result: ICResult, wanted: Sequence[float], figure: Figure) -> NDArray[np.object_]:
     axes = figure.subplots(len(wanted), 1, sharex=True, squeeze=False)
-    for row, (lane, level) in enumerate(zip(axes[:, 0], wanted, strict=True)):
-        _draw(result, level, lane, COLOURS[row % len(COLOURS)])
+    for lane, level in zip(axes[:, 0], wanted, strict=True):
+        _draw(result, level, lane)
         lane.set_title(f"noise level {level:g}", loc="left", fontsize="small")
         lane.spines[["top", "right"]].set_visible(False)
         lane.margins(x=0)
@@ -84,7 +113,8 @@ def _lanes(result: ICResult, wanted: Sequence[float], figure: Figure) -> NDArray
     return np.asarray(axes[:, 0], dtype=object)
 
 
-def _draw(result: ICResult, level: float, ax: Axes, colour: str) -> None:
+def _draw(result: ICResult, level: float, ax: Axes, dashes: tuple[float, ...] = ()) -> None:
+    colour = level_colour(level)
     values = result.ic_at(level)
     row = int(np.abs(result.noise_levels - level).argmin())
     error = np.nan_to_num(result.stderr[row])
@@ -99,7 +129,9 @@ def _draw(result: ICResult, level: float, ax: Axes, colour: str) -> None:
         linewidth=0,
     )
     # Lines break at NaN; `stairs` would join the gap to the base line.
-    ax.step(edges, np.append(values, values[-1:]), where="post", color=colour, linewidth=1.2, label=f"{level:g}")
+    style = (0, dashes) if dashes else "solid"
+    ends = np.append(values, values[-1:])
+    ax.step(edges, ends, where="post", color=colour, linewidth=1.2, linestyle=style, label=f"{level:g}")
     below = result.below_floor[row]
     if below.any():
         middle = result.time[below] - FRAME_PERIOD / 2

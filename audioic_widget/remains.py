@@ -67,7 +67,10 @@ class Remains:
     def __init__(self, encoded: Encoded, model: ICModel, noise_level: float, seed: int = 0) -> None:
         decoder = decoder_of(model.codec)
         if decoder is None:
-            raise ModelError(f'The codec of "{model.name}" cannot turn latents into sound: use the model "mini".')
+            raise ModelError(
+                f'The codec of "{model.name}" cannot turn latents into sound: use the model "mini", or a published one '
+                "whose codec file holds its decoder."
+            )
         if not 0 <= noise_level <= 1:
             raise SettingsError(f"noise level {noise_level} is outside [0, 1].")
         self._encoded = encoded

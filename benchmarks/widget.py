@@ -16,93 +16,22 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from playwright.sync_api import Browser
 
+import audioic_widget
 from benchmarks.long_file import make
+from benchmarks.widget_lab import MB, Bench, heap, kernel, saved_size, seconds
 from benchmarks.widget_sound import RATE, apart, clock, seams
-from tests.browser.lab import Lab, Notebook, open_notebook, running_browser, running_lab
+from tests.browser.lab import Notebook, running_browser, running_lab
 
-MB = 1e6
-PAGE = (Path(__file__).parent / "widget_page.js").read_text()
-WARM = """import json, os, threading, time
-import numpy as np, psutil
-import audioic_widget as aw
-if "warm" not in globals():
-    warm = aw.compute_ic(aw.example("minuet"), preset="draft")
-def state():
-    own = sum(t.name == "audioic-widget" for t in threading.enumerate())
-    return json.dumps([psutil.Process().memory_info().rss, own, threading.active_count()])
-None"""
+STATIC = Path(audioic_widget.__file__).parent / "widget" / "static"
 LEVELS = [0.0, 0.3, 0.6]
 FIVE = [0.0, 0.2, 0.4, 0.6, 0.8]
 
 Row = tuple[str, str, str]
-
-
-class Bench:
-    """A server, a browser, and notebooks opened in them."""
-
-    def __init__(self, lab: Lab, browser: Browser) -> None:
-        self.lab = lab
-        self.browser = browser
-
-    def song(self, name: str, minutes: int) -> str:
-        """Put a tune into the notebook's folder, unless it is there."""
-        path = self.lab.folder / name
-        if not path.exists():
-            make(self.lab.folder / "part.wav", RATE, 1, "PCM_16", 180.0)
-            part, _ = soundfile.read(self.lab.folder / "part.wav", dtype="int16")
-            with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
-                for _ in range(minutes // 3):
-                    file.write(part)
-        return name
-
-    def open(self, *cells: str) -> Notebook:
-        """A notebook whose first cell has run, and whose other cells have not."""
-        notebook = open_notebook(self.lab, self.browser, WARM, size=(1280, 1400), script=PAGE)
-        notebook.run("None")
-        notebook.page.evaluate(
-            """async (cells) => {
-                const { content } = window.jupyterapp.shell.currentWidget;
-                for (const source of cells) content.model.sharedModel.addCell({ cell_type: "code", source });
-            }""",
-            list(cells),
-        )
-        return notebook
-
-
-def heap(notebook: Notebook) -> float:
-    """Bytes that the page's scripts hold, garbage collected."""
-    session = notebook.page.context.new_cdp_session(notebook.page)
-    session.send("HeapProfiler.collectGarbage")
-    usage = session.send("Runtime.getHeapUsage")
-    session.detach()
-    return float(usage["usedSize"] + usage.get("backingStorageSize", 0))
-
-
-def kernel(notebook: Notebook) -> tuple[float, int, int]:
-    """Bytes that the kernel holds, its widgets' threads, all its threads."""
-    held, own, everything = json.loads(notebook.run("import gc; gc.collect(); print(state())"))
-    return held, own, everything
-
-
-def saved_size(notebook: Notebook) -> int:
-    """Bytes of the notebook, saved now."""
-    notebook.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
-    notebook.page.wait_for_timeout(1000)
-    return notebook.path.stat().st_size
-
-
-def seconds(values: list[float] | float) -> str:
-    """Milliseconds as seconds; of several, the median and the most."""
-    if isinstance(values, float | int):
-        return f"{values / 1000:.2f} s"
-    return f"{median(values) / 1000:.2f} s (most {max(values) / 1000:.2f})"
 
 
 # A song of three minutes ---------------------------------------------------------------------------------------------
@@ -129,6 +58,8 @@ def song(bench: Bench) -> Iterator[Row]:
         notebook.run("w.close()")
     yield "3 min: first traces after the cell runs", seconds(first), "1.0 s"
     yield "3 min: `standard` everywhere", seconds(complete), "10 s"
+    sizes = [(STATIC / name).stat().st_size for name in ("widget.js", "widget.css")]
+    yield "bundle, script and style", " + ".join(f"{size / 1000:.0f}" for size in sizes) + " kB", "120 kB"
 
     page.evaluate("async () => probe.until((w) => w.status() === 'running', probe.run(1))")
     notebook.until("w.status() === 'done'", 600)
@@ -154,6 +85,20 @@ def song(bench: Bench) -> Iterator[Row]:
             drafted.append(answer[1])
         yield f"slider to a draft of what is seen, {words}", seconds(drafted), "0.4 s"
         yield "slider to the new job's begin, the old one ended", seconds(began), "0.2 s + 0.08 s of rest"
+    notebook.run("w.view = (80.0, 90.0)")
+    fresh = []
+    for stop in (1, 2, 3, 4):  # a draft is remembered, but not of other draws
+        page.wait_for_timeout(1000)
+        script = f"probe.slide('monte-carlo', {stop}); const before = probe.root().audioic.revision();"
+        drafted_again = "(w) => w.revision() > before && probe.share(w, levels, 2) === 1"
+        fresh.append(
+            page.evaluate(
+                f"async (levels) => {{ const since = performance.now(); {script}"
+                f" return await probe.until({drafted_again}, since); }}",
+                LEVELS,
+            )
+        )
+    yield "slider of Monte Carlo to a new draft, 10 s on screen", seconds(fresh), "0.4 s"
     ended = notebook.run(
         """
 took = []
@@ -187,6 +132,11 @@ def hour(bench: Bench) -> Iterator[Row]:
     empty, bare = saved_size(notebook), heap(notebook)
     opened = page.evaluate("async () => probe.until((w) => w.span()[1] > 0, probe.run(1))")
     yield "1 h: cell to waveform", seconds(opened), "3 s"
+    began = page.evaluate(
+        "async ([levels, opened]) => probe.until((w) => probe.share(w, levels, 2) > 0, performance.now() - opened)",
+        [FIVE, opened],
+    )
+    yield "1 h: cell to first traces", seconds(began), ""
     notebook.until("w.status() === 'done'", 600)
     page.wait_for_timeout(3000)
     yield from frames(notebook)

@@ -14,6 +14,7 @@ IMPORT = "import audioic_widget as aw"
 SONG = f"""{IMPORT}
 w = aw.AudioICWidget(aw.example("minuet"), annotations=[(0.0, 10.3, "A"), (10.3, 20.2, "A repeated")])
 w"""
+SILENCE = f"{IMPORT}\nimport numpy as np\nw = aw.AudioICWidget(np.zeros(10 * 44_100), sample_rate=44_100)\nw"
 DONE = "w.status() === 'done'"
 COMPARED = f"""{IMPORT}
 both = aw.compare(aw.example("minuet"), aw.example("frere_jacques"), noise_levels=[0.3, 0.6])
@@ -40,7 +41,7 @@ def pictures(lab: Lab, browser: Browser) -> None:
     light.run("w.smoothing = 5; w.view = (5.0, 15.0)")
     for panel in ("spectrogram", "peaks", "help"):
         light.page.get_by_test_id(panel).click()
-    light.page.get_by_text("Peaks are listed when").wait_for(state="hidden")
+    light.page.get_by_test_id("peak-9").wait_for()
     shoot(light, "-overlay")
     light.close()
     dark = open_notebook(lab, browser, SONG, theme="JupyterLab Dark", size=(1280, 1200))
@@ -65,6 +66,10 @@ def pictures(lab: Lab, browser: Browser) -> None:
     running.until("w.status() === 'running' && w.trace(0.3)?.states.filter((s) => s === 3).length > 60")
     shoot(running, "-running")
     running.close()
+    empty = open_notebook(lab, browser, SILENCE)
+    empty.until(DONE)
+    shoot(empty, "-empty")
+    empty.close()
     error = open_notebook(lab, browser, f"{IMPORT}\naw.AudioICWidget('song.wav')")
     error.until("w.status() === 'error'")
     shoot(error, "-error")

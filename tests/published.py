@@ -32,6 +32,18 @@ def codec_state(bottleneck: str = "layernorm", seed: int = 0) -> State:
     return state
 
 
+def decoder_state(seed: int = 0) -> State:
+    """Random weights of what decodes in a published codec; no layer is left at zero."""
+    from music2latent.models import UNet
+
+    torch.manual_seed(seed)
+    state = {name: value for name, value in UNet().state_dict().items() if not name.startswith("encoder.")}
+    for value in state.values():
+        if value.ndim > 1 and not value.any():
+            torch.nn.init.normal_(value, std=0.01)
+    return state
+
+
 def save_codec(path: Path, bottleneck: str = "layernorm", **extra: Any) -> Path:
     """A codec file in the published format."""
     state = {f"encoder.{name}": value for name, value in codec_state(bottleneck).items()}

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 
 import audioic_widget as aw
 
@@ -50,3 +55,22 @@ def test_there_must_be_two_of_them(samples: np.ndarray) -> None:
     with pytest.raises(TypeError, match="steps"):
         aw.compare("a.wav", "b.wav", steps=3)
     widget.close()
+
+
+def test_one_page_holds_all_of_them(samples: np.ndarray, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "<script>.wav", samples, 44_100)
+    both = aw.compare(samples, aw.AudioICWidget(tmp_path / "<script>.wav", **FAST), sample_rate=44_100, **FAST)
+    both.export_html(tmp_path / "silent.html")
+    both.export_html(tmp_path / "both.html", sound=True)
+    page = (tmp_path / "both.html").read_text()
+    (stored,) = re.findall(r'<script type="application/json" id="widgets">(.*)</script>', page)
+    widgets = json.loads(stored)
+    assert [each["state"]["name"] for each in widgets] == ["array", "<script>.wav"]
+    assert widgets[0]["state"]["group"] == widgets[1]["state"]["group"] != ""
+    assert [each["state"]["solo"] for each in widgets] == [True, False]
+    assert [len(each["pieces"]) for each in widgets] == [1, 1]
+    assert "<title>array and &lt;script&gt;.wav</title>" in page
+    # The front end is there once.
+    assert len(page) < 250_000
+    assert len((tmp_path / "silent.html").read_text()) < len(page)
+    both.close()

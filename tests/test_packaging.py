@@ -28,7 +28,7 @@ BUNDLE = {f"audioic_widget/widget/static/widget.{ending}" for ending in ("js", "
 EXTRAS = {
     "/corpus/": "cluster",
     "/training/": "training",
-    "/codec/music2latent.py": "published",
+    "/codec/music2latent": "published",
     "/model/published.py": "published",
     "/formats/arrays.py": "xarray",
 }

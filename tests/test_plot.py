@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -15,7 +17,7 @@ from matplotlib.lines import Line2D
 from audioic_widget.errors import SettingsError
 from audioic_widget.frames import FRAME_PERIOD, FrameGrid
 from audioic_widget.likelihood.bounds import floor
-from audioic_widget.plot import COLOURS, plot_ic
+from audioic_widget.plot import COLOURS, level_colour, level_dashes, plot_ic
 from audioic_widget.result import ICResult
 
 mpl.use("Agg")
@@ -98,7 +100,7 @@ def test_the_band_is_one_standard_error_to_either_side(result: ICResult) -> None
     for values, error in zip(result.ic[2], result.stderr[2], strict=True):
         for bound in (values - error, values + error):
             assert np.isnan(bound) or np.isclose(corners[:, 1], bound).any()
-    np.testing.assert_array_equal(band.get_facecolor()[0, :3], to_rgb(COLOURS[0]))
+    np.testing.assert_array_equal(band.get_facecolor()[0, :3], to_rgb(level_colour(0.6)))
 
 
 def test_errors_that_are_unknown_leave_the_trace_without_a_band(result: ICResult) -> None:
@@ -107,6 +109,24 @@ def test_errors_that_are_unknown_leave_the_trace_without_a_band(result: ICResult
     np.testing.assert_array_equal(traces(lane)[0].get_ydata()[:-1], result.ic[1])
     corners = np.concatenate([path.vertices for path in lane.collections[0].get_paths()])
     assert set(corners[:, 1]) <= set(result.ic[1])
+
+
+def test_a_level_has_one_colour_whatever_others_are_drawn(result: ICResult) -> None:
+    alone = traces(plot_ic(result, levels=[0.6])[0])[0]
+    _, ax = plt.subplots()
+    plot_ic(result, ax=ax)
+    among_others = traces(ax)[2]
+    assert alone.get_color() == among_others.get_color() == level_colour(0.6) == COLOURS[3]
+    assert level_colour(1.0) == COLOURS[-1]
+    # Together they are told apart by more than colour.
+    assert len({str(trace._dash_pattern) for trace in traces(ax)}) == 3
+    assert level_dashes(0.0) == ()
+
+
+def test_colours_are_those_of_the_widget() -> None:
+    style = (Path(__file__).parents[1] / "js" / "src" / "style.css").read_text()
+    light = style[: style.index('[data-theme="dark"]')]
+    assert tuple(re.findall(r"--aic-trace-\d: (#[0-9a-f]{6});", light)) == COLOURS
 
 
 def test_levels_can_be_chosen_and_ordered(result: ICResult) -> None:

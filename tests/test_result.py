@@ -61,6 +61,8 @@ def test_a_level_by_its_value() -> None:
 
 def test_values_below_the_floor_are_flagged() -> None:
     bound = floor(0.3)
+    at_the_floor = result([float(np.float32(floor(1.0))) - 1e-6], levels=[1.0])  # as every value is where s = 1
+    assert not at_the_floor.below_floor.any()
     flagged = result([-1e9, -1e9, NAN], [bound + 0.1, bound - 0.1, NAN], levels=[0.0, 0.3]).below_floor
     np.testing.assert_array_equal(flagged, [[False, False, False], [False, True, False]])
 

@@ -12,7 +12,8 @@ import soundfile
 
 import audioic_widget as aw
 from audioic_widget.widget import snapshot
-from audioic_widget.widget.snapshot import CHUNK, GAP, compressed_sound, saved_traces, still_picture
+from audioic_widget.widget.page import CHUNK, compressed_sound
+from audioic_widget.widget.snapshot import GAP, saved_traces, still_picture
 
 
 def result(frames: int, levels: int = 2) -> aw.ICResult:
@@ -86,6 +87,6 @@ def test_sound_in_a_page_is_as_long_as_the_recording_and_small() -> None:
 
 
 def test_too_much_sound_for_a_page_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audioic_widget.widget.snapshot.SOUND_SECONDS", 60)
+    monkeypatch.setattr("audioic_widget.widget.page.SOUND_SECONDS", 60)
     with pytest.raises(aw.AudioError, match="long has 2 minutes, and a page holds 1 of sound"):
         compressed_sound(aw.Recording("long", np.zeros(120 * 44_100, np.float32), 44_100))

@@ -23,6 +23,11 @@ class Codec(Protocol):
     look_ahead: int
     """Frames after frame k that latent k depends on."""
 
+    @property
+    def piece_frames(self) -> int:
+        """Frames it encodes between two calls of `check`."""
+        ...
+
     def encode(
         self, samples: NDArray[np.float32], first: int, stop: int, check: Callable[[], None] | None = None
     ) -> Tensor:
@@ -79,6 +84,11 @@ class LatentsOnDemand:
 class Decoder(Protocol):
     """A codec that can also turn latents back into sound."""
 
+    @property
+    def decodes(self) -> bool:
+        """Whether it can: the weights for that may be missing."""
+        ...
+
     def sound(self, latents: Tensor, noise_level: float) -> NDArray[np.float32]:
         """Samples ``(4096 frames,)`` that `latents` ``(frames, latent_dim)`` stand for.
 
@@ -89,4 +99,4 @@ class Decoder(Protocol):
 
 def decoder_of(codec: object) -> Decoder | None:
     """`codec`, if it can decode."""
-    return codec if isinstance(codec, Decoder) else None
+    return codec if isinstance(codec, Decoder) and codec.decodes else None

@@ -105,6 +105,8 @@ class MiniCodec(nn.Module):
     """
 
     name = "mini"
+    decodes = True
+    piece_frames = PIECE_FRAMES
     look_ahead = 0
     """Frames after frame k that latent k depends on."""
 

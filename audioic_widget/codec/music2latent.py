@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audioic_widget.audio import release
+from audioic_widget.codec.music2latent_decoder import decode
 from audioic_widget.errors import ModelError, SettingsError
 from audioic_widget.frames import FRAME_SAMPLES
 
@@ -49,6 +51,8 @@ CHUNK_FRAMES = 160
 
 PUBLISHED_CHUNK_FRAMES = 645
 """Frames of an independent chunk in the published code, 59.9 s."""
+
+_ADVANCE = CHUNK_FRAMES - 2 * REACH - FADE
 
 
 class LayerNormBottleneck(nn.Module):
@@ -91,6 +95,9 @@ class Music2Latent(nn.Module):
     latent_dim = 64
     look_ahead = REACH + 1
     """Frames after frame k that latent k depends on, apart from the statistics of its chunk."""
+
+    decoder_file: Path | None = None
+    """Weights of what makes sound of latents, read when that is first asked for; None where there are none."""
 
     def __init__(
         self,
@@ -184,6 +191,35 @@ class Music2Latent(nn.Module):
             latents = F.layer_norm(latents, (self.latent_dim,))
         return latents
 
+    @property
+    def piece_frames(self) -> int:
+        """Frames by which one chunk is further than the one before."""
+        return PUBLISHED_CHUNK_FRAMES if self.chunking == "published" else _ADVANCE
+
+    @property
+    def decodes(self) -> bool:
+        """Whether `sound` can be asked for."""
+        return self.decoder_file is not None
+
+    @torch.inference_mode()
+    def sound(self, latents: Tensor, noise_level: float = 0.0) -> NDArray[np.float32]:
+        """Samples ``(4096 frames,)`` that `latents` ``(frames, 64)`` stand for, noised ones too; see `music2latent_decoder`.
+
+        Its decoder knows nothing of noise levels and latents of one length only, so noised ones are brought to that.
+
+        Raises
+        ------
+        ModelError
+            If there is no decoder.
+        CheckpointError
+            If its file is missing or damaged.
+        """
+        if self.decoder_file is None:
+            raise ModelError("This codec was loaded without its decoder: it makes no sound.")
+        if self.bottleneck == "layernorm":
+            latents = F.layer_norm(latents, (self.latent_dim,))
+        return decode(self.decoder_file, SCALE * latents)
+
     def _chunks(self, n_frames: int) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
         """``(start, end)`` of every chunk and the stretches of frames to encode together for it."""
         if self.chunking == "published":
@@ -192,8 +228,7 @@ class Music2Latent(nn.Module):
                 missing = 0 if start == 0 else start + PUBLISHED_CHUNK_FRAMES - end
                 yield start, end, [(start, end), (0, missing)][: 2 if missing else 1]
             return
-        advance = CHUNK_FRAMES - 2 * REACH - FADE
-        count = 1 + max(-(-(n_frames - CHUNK_FRAMES) // advance), 0)
+        count = 1 + max(-(-(n_frames - CHUNK_FRAMES) // _ADVANCE), 0)
         length = min(CHUNK_FRAMES, n_frames)
         for index in range(count if n_frames else 0):
             # Evenly spread: no chunk is shorter than the others, since a short one's statistics stand out.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+ROUNDING = 1e-3
+"""Nats under a bound that say nothing: values are solved in float32, and at s = 1 all of them are the floor itself."""
+
 
 def floor(noise_level: float, dim: int = 64) -> float:
     """Least IC in nats that an exact flow can give at a noised point of `noise_level` s.

@@ -118,6 +118,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return _read_published(path, digest)
 
 
+def decoder_beside(path: Path) -> Path:
+    """Where the decoder of a published codec lies, which is read only to be heard: in a folder beside the model's weights."""
+    return path.parent / "decoder" / path.name
+
+
 def _read_own(path: Path, digest: str) -> Checkpoint:
     card_path = path.with_suffix(".json")
     try:
@@ -149,6 +154,8 @@ def _read_own(path: Path, digest: str) -> Checkpoint:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise CheckpointError(f"The card {card_path} lacks or garbles the model's shape: {error}.") from error
+    if isinstance(codec, Music2Latent) and (decoder := decoder_beside(path)).exists():
+        codec.decoder_file = decoder
     parts: dict[str, nn.Module] = {"backbone": backbone, "head": head, "codec": codec}
     _refuse_others(path, tensors, parts)
     for prefix, module in parts.items():

@@ -22,8 +22,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from audioic_widget.codec.music2latent import Music2Latent
+from audioic_widget.codec.music2latent_decoder import decoder_tensors
 from audioic_widget.errors import CheckpointError, ModelError, OutputError
-from audioic_widget.model.checkpoint import FORMAT, fill, load_tensors, read_checkpoint
+from audioic_widget.model.checkpoint import FORMAT, decoder_beside, fill, load_tensors, read_checkpoint
 
 LICENCE = "CC BY-NC 4.0"
 
@@ -203,6 +204,9 @@ def _from_hub(name: str, repository: str, file: str, revision: str | None, inste
 def _convert(flow: Path, codec: Path, folder: Path, card: Mapping[str, Any]) -> Path:
     """Write a model folder, whole or not at all."""
     checkpoint, encoder = read_checkpoint(flow), read_codec(codec)
+    decoder = decoder_tensors(load_tensors(codec)["gen_state_dict"])
+    if not all(bool(value.isfinite().all()) for value in decoder.values()):
+        raise CheckpointError(f"{codec}: the decoder holds numbers that are not finite: the file is damaged.")
     parts: dict[str, nn.Module] = {"backbone": checkpoint.backbone, "head": checkpoint.head, "codec": encoder}
     tensors = {
         f"{part}.{name}": value.contiguous()
@@ -217,6 +221,10 @@ def _convert(flow: Path, codec: Path, folder: Path, card: Mapping[str, Any]) -> 
             made = Path(temporary) / "model"
             made.mkdir()
             save_file(tensors, made / f"{name}.safetensors")
+            if decoder:
+                file = decoder_beside(made / f"{name}.safetensors")
+                file.parent.mkdir()
+                save_file(decoder, file)
             whole = {
                 "name": name,
                 "format": FORMAT,

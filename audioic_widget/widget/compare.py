@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ import ipywidgets
 from audioic_widget.errors import SettingsError
 from audioic_widget.ic import Audio
 from audioic_widget.result import ICResult
+from audioic_widget.widget.page import write_page
 from audioic_widget.widget.widget import AudioICWidget
 
 
@@ -50,6 +52,27 @@ class Comparison(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
     def wait(self, timeout: float | None = None) -> list[ICResult]:
         """Wait for all results; see `AudioICWidget.wait`. `timeout` is for each, in seconds."""
         return [widget.wait(timeout) for widget in self.widgets]
+
+    def export_html(self, path: str | os.PathLike[str], *, sound: bool = False) -> None:
+        """Write all of them as one page that opens from disk, linked as they are here; see `AudioICWidget.export_html`.
+
+        Parameters
+        ----------
+        path : path
+            The file to write, ``.html``; some 200 kB.
+        sound : bool
+            Whether the page plays: MP3 inside it, 0.65 MB a minute of every recording. Default: no.
+
+        Raises
+        ------
+        AudioError
+            If a recording is longer than an hour, which is too long for `sound`.
+        OutputError
+            If the file cannot be written.
+        """
+        first = self.widgets[0]
+        parts = [widget._page_part(sound=sound) for widget in self.widgets]
+        write_page(path, parts, str(first._esm), str(first._css))
 
     def close(self) -> None:
         """Close all of them."""
@@ -104,6 +127,7 @@ def compare(*sources: AudioICWidget | Audio, **fields: Any) -> Comparison:
     ... )
     >>> [result.provenance["settings"]["n_steps"] for result in both.wait()]
     [6, 3]
+    >>> both.export_html("both.html")
     >>> both.close()
 
     Two recordings: ``compare("take1.wav", "take2.wav", noise_levels=[0.3])``.

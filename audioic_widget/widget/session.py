@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections import OrderedDict
@@ -109,9 +110,15 @@ class Session:
         return spectrogram_tile(self.recording.samples, level, first, count, peak)
 
     def compute(
-        self, settings: ICSettings, visible: Callable[[], Sequence[tuple[int, int]]], check: Callable[[], None]
+        self,
+        settings: ICSettings,
+        visible: Callable[[], Sequence[tuple[int, int]]],
+        check: Callable[[], None],
+        encoding: Callable[[float], None],
     ) -> Iterator[Update]:
         """Compute what is not remembered: first a draft, then values as asked for.
+
+        `encoding` is told the share of the recording that is encoded, from any thread.
 
         Yields
         ------
@@ -123,7 +130,7 @@ class Session:
         missing = tuple(level for level in wanted if level not in known)
         if known:
             yield Update(known, 0, *self._rows(settings, known), "final", len(known) / len(wanted))
-        encoded = self._encode(settings.audio_type, check)
+        encoded = self._encode(settings.audio_type, check, encoding)
         if missing:
             for partial in self._partials(encoded, settings.replace(noise_levels=missing), visible, check):
                 if partial.result is None:
@@ -160,9 +167,19 @@ class Session:
                 self._remember(settings, partial.result.ic, partial.result.stderr)
             yield partial
 
-    def _encode(self, audio_type: str, check: Callable[[], None]) -> Encoded:
+    def _encode(
+        self, audio_type: str, check: Callable[[], None], encoding: Callable[[float], None] = lambda share: None
+    ) -> Encoded:
+        codec = self.model.codec
+        pieces = max(self.recording.grid.n_frames / codec.piece_frames, 1) if codec else 1
+        begun = itertools.count()
+
+        def counted() -> None:
+            check()
+            encoding(min(next(begun) / pieces, 1.0))
+
         if audio_type not in self._encoded:
-            self._encoded[audio_type] = encode(self.recording, self.model, audio_type, check)
+            self._encoded[audio_type] = encode(self.recording, self.model, audio_type, counted)
         return self._encoded[audio_type]
 
     @staticmethod

@@ -1,8 +1,7 @@
 """What stays in a saved notebook: the traces small enough to be saved, and a still picture of them.
 
 The front end draws the saved traces where no kernel answers; `Curves.load` in `js/src/curves.ts` reads them. The
-picture is for pages that cannot show widgets at all; the front end hides it. `self_contained_page` is the front end with
-the saved traits, in one file.
+picture is for pages that cannot show widgets at all; the front end hides it.
 """
 
 from __future__ import annotations
@@ -10,33 +9,17 @@ from __future__ import annotations
 import base64
 import html
 import io
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 
-from audioic_widget.annotations import Annotations
-from audioic_widget.audio import Recording
-from audioic_widget.errors import AudioError
-from audioic_widget.frames import SAMPLE_RATE
 from audioic_widget.plot import lanes
 from audioic_widget.result import ICResult
-from audioic_widget.widget import messages
 
 SAVED_VALUES = 20_000
 """Values kept, over all levels: 80 kB with their errors."""
-
-CHUNK = 5 * SAMPLE_RATE
-"""Samples in a piece of sound; `js/src/chunks.ts` asks for as many."""
-
-SOUND_SECONDS = 3_600
-"""Most seconds of sound in a page: 40 MB."""
 
 GAP = -32_768
 """Stands for NaN among values."""
@@ -115,61 +98,3 @@ def still_picture(result: ICResult, name: str) -> str:
     data = base64.b64encode(buffer.getvalue()).decode()
     alt = html.escape(f"Information content of {name}")
     return f'<img class="audioic-still" alt="{alt}" src="data:image/png;base64,{data}">'
-
-
-def compressed_sound(recording: Recording) -> list[bytes]:
-    """`recording` as MP3, some 65 kbit a second, a file for each `CHUNK` samples and the one after them.
-
-    The player asks for such pieces. MP3 is what all browsers decode, and a piece is as long as what went in.
-
-    Raises
-    ------
-    AudioError
-        If it is longer than `SOUND_SECONDS`.
-    """
-    if recording.duration > SOUND_SECONDS:
-        raise AudioError(
-            f"{recording.name} has {recording.duration / 60:.0f} minutes, and a page holds {SOUND_SECONDS // 60} of sound: "
-            "leave sound out, or export a part of the recording."
-        )
-    pieces = []
-    for first in range(0, len(recording.samples), CHUNK):
-        file = io.BytesIO()
-        samples = recording.samples[first : first + CHUNK + 1]
-        soundfile.write(file, np.clip(samples, -1, 1), SAMPLE_RATE, format="MP3")
-        pieces.append(file.getvalue())
-    return pieces
-
-
-def self_contained_page(
-    traits: Mapping[str, Any],
-    script: str,
-    style: str,
-    annotations: Annotations | None = None,
-    sound: Sequence[bytes] = (),
-) -> str:
-    """A page of HTML that shows a widget as its `traits` have it, and plays, without kernel, server or network.
-
-    `sound` is what `compressed_sound` gives, or nothing.
-    """
-    labels, spans = messages.annotation_lane(annotations)
-
-    def encoded(value: object) -> dict[str, str]:
-        if isinstance(value, bytes | bytearray | memoryview):
-            return {"base64": base64.b64encode(value).decode()}
-        raise TypeError(f"A {type(value).__name__} cannot be part of a page.")
-
-    def json_text(value: object) -> str:
-        # Names come from outside: nothing in them may end the script element.
-        return json.dumps(value, default=encoded).replace("<", "\\u003c")
-
-    template = Template((Path(__file__).parent / "page.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=html.escape(str(traits["name"])),
-        css=style,
-        state=json_text({**traits, "page": {"sound": len(sound) > 0}}),
-        answers=json_text(
-            {"annotations": {"labels": labels["labels"], "spans": spans}, "chunk": CHUNK, "pieces": list(sound)}
-        ),
-        script=base64.b64encode(script.encode()).decode(),
-    )

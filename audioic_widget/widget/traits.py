@@ -19,6 +19,12 @@ from audioic_widget.errors import SettingsError
 
 _STATIC = Path(__file__).parent / "static"
 
+SHOWN = (
+    *("unit", "overlay", "smoothing", "view", "selection", "visible_levels", "loop", "speed", "volume", "follow"),
+    *("group", "compact", "solo", "heard_level"),
+)
+"""Traits that a widget can be made with: how it is shown and heard."""
+
 UNITS = ("nats", "minmax", "zscore", "headroom")
 
 _RANGES = {
@@ -109,6 +115,8 @@ class Traits(anywidget.AnyWidget):
     """Read only: what the widget is doing."""
     progress = traitlets.Float(0.0).tag(sync=True)
     """Read only: share of the work done, in [0, 1]."""
+    encoded = traitlets.Float(1.0).tag(sync=True)
+    """Read only: share of the recording that is encoded, in [0, 1], while that goes on; it comes before any value."""
     error = traitlets.Unicode("").tag(sync=True)
     """Read only: what went wrong, as a sentence; empty if nothing did."""
     notice = traitlets.Unicode("").tag(sync=True)

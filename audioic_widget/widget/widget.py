@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from audioic_widget.annotations import AnnotationsLike, annotation_ic
 from audioic_widget.audio import Recording
 from audioic_widget.errors import AnnotationError, AudioICError, Cancelled, SettingsError
-from audioic_widget.formats import replacing
 from audioic_widget.frames import frame_at
 from audioic_widget.ic import Audio
 from audioic_widget.model.catalogue import ICModel
@@ -25,28 +24,26 @@ from audioic_widget.widget.answers import answer
 from audioic_widget.widget.curves import Curves
 from audioic_widget.widget.decoding import Decoding
 from audioic_widget.widget.outgoing import Outgoing
+from audioic_widget.widget.page import Part, compressed_sound, write_page
+from audioic_widget.widget.parameters import Parameters
 from audioic_widget.widget.session import Session
-from audioic_widget.widget.snapshot import compressed_sound, saved_traces, self_contained_page
+from audioic_widget.widget.snapshot import saved_traces
 from audioic_widget.widget.still import Still
-from audioic_widget.widget.traits import Traits
+from audioic_widget.widget.traits import SHOWN, Traits
 from audioic_widget.widget.worker import Worker
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-_CONTROLS = ("preset", "noise_levels", "n_steps", "n_probes", "monte_carlo_samples")
-SHOWN = (
-    *("unit", "overlay", "smoothing", "view", "selection", "visible_levels", "loop", "speed", "volume", "follow"),
-    *("group", "compact", "solo", "heard_level"),
-)
-
+ENCODING_SECONDS = 0.3
+"""Between two reports of how much is encoded."""
 
 PLAYHEAD_FRAMES = 54
 """Frames from the playhead on that are computed first: five seconds."""
 
 
-class AudioICWidget(Traits):
+class AudioICWidget(Parameters):
     """Waveform, sound and information content of a recording, in a notebook.
 
     The traces appear as a draft and sharpen in the background. Setting `noise_levels`, `n_steps`, `n_probes`,
@@ -135,42 +132,27 @@ class AudioICWidget(Traits):
         # First, since `close` is called even on a widget that was refused.
         self._worker = Worker("audioic-widget")
         shown = {name: fields.pop(name) for name in SHOWN if name in fields}
-        self._settings = (settings or ICSettings()).replace(**fields)
-        if self._settings.alignment == "published":
+        settings = (settings or ICSettings()).replace(**fields)
+        if settings.alignment == "published":
             raise SettingsError(
                 'The widget draws every value over the frame it is about; alignment="published" puts it 93 to 186 ms '
                 'early: leave alignment out here, and take such a table from compute_ic(..., alignment="published").'
             )
         self._session = Session(audio, sample_rate, model, device)
-        # Traits and curves are written by the worker and by whoever sets a parameter.
-        self._lock = threading.RLock()
-        self._showing_settings = False
         self._revision = 0
         self._curves = Curves()
         self._result: ICResult | None = None
         self._failure: Exception | None = None
         self._still = Still(self._worker)
         self._decoding = Decoding(self._worker, self._session)
-        shown.setdefault("visible_levels", list(self._settings.noise_levels))
-        super().__init__(
-            name=_name_of(audio),
-            model_name=_name_of(model),
-            annotations=annotations,
-            **self._shown_settings(),
-            **shown,
-        )
-        self.observe(self._on_control, names=list(_CONTROLS))
+        shown.setdefault("visible_levels", list(settings.noise_levels))
+        super().__init__(settings, name=_name_of(audio), model_name=_name_of(model), annotations=annotations, **shown)
         self.observe(self._on_annotations, names="annotations")
         self.on_msg(self._on_message)
         self.compute()
 
     def __repr__(self) -> str:
         return f"AudioICWidget({self.name!r})"
-
-    @property
-    def settings(self) -> ICSettings:
-        """All settings in use."""
-        return self._settings
 
     @property
     def result(self) -> ICResult | None:
@@ -210,7 +192,7 @@ class AudioICWidget(Traits):
             self._revision += 1
             self._result, self._failure = None, None
             settings, revision = self._settings, self._revision
-            self._tell(status="running", progress=0.0, error="", notice="")
+            self._tell(status="running", progress=0.0, encoded=1.0, error="", notice="")
             self._worker.submit(lambda check: self._run(settings, revision, check))
 
     def cancel(self) -> None:
@@ -245,14 +227,15 @@ class AudioICWidget(Traits):
         OutputError
             If the file cannot be written.
         """
+        # Of a widget that is compared, this is the page of it alone.
+        part = self._page_part(sound=sound, group="", compact=False, solo=True)
+        write_page(path, [part], str(self._esm), str(self._css))
+
+    def _page_part(self, *, sound: bool, **traits: object) -> Part:
+        """This widget in a page, complete, with some `traits` set to others."""
         self.wait()
-        traits = {name: getattr(self, name) for name in Traits.class_own_traits(sync=True) if not name.startswith("_")}
-        heard = compressed_sound(self._session.recording) if sound else []
-        # A page is of one recording, and nobody has pressed play.
-        traits |= {"group": "", "compact": False, "solo": True, "playing": False}
-        page = self_contained_page(traits, str(self._esm), str(self._css), self.annotations, heard)
-        with replacing(path) as file:
-            file.write(page.encode())
+        own = {name: getattr(self, name) for name in Traits.class_own_traits(sync=True) if not name.startswith("_")}
+        return Part(own | traits, self.annotations, compressed_sound(self._session.recording) if sound else ())
 
     def annotation_ic(self) -> pd.DataFrame:
         """Mean and highest IC inside every annotation, for every noise level; see `annotations.annotation_ic`.
@@ -291,49 +274,6 @@ class AudioICWidget(Traits):
             if self._result is not None:
                 self._still.draw(self._result, self.name)
 
-    # Parameters ------------------------------------------------------------------------------------------------
-
-    def set_state(self, sync_data: Mapping[str, Any]) -> None:
-        """Take in what the browser set; what is out of range is answered with its sentence."""
-        try:
-            super().set_state(sync_data)
-        except AudioICError as error:
-            self._tell(error=str(error))
-
-    def _on_control(self, change: Mapping[str, Any]) -> None:
-        if self._showing_settings:
-            return
-        try:
-            settings = self._settings.replace(**{change["name"]: change["new"]})
-        except SettingsError:
-            self._tell(**self._shown_settings())
-            raise
-        with self._lock:
-            before = self._settings.noise_levels
-            self._settings = settings
-            # A level that is new is drawn; one that was hidden stays so.
-            visible = [each for each in settings.noise_levels if each in self.visible_levels or each not in before]
-            self._tell(**self._shown_settings(), visible_levels=visible or list(settings.noise_levels))
-            self.compute()
-
-    def _on_annotations(self, _: object) -> None:
-        self._send_all([messages.annotation_lane(self.annotations)])
-
-    def _shown_settings(self) -> dict[str, Any]:
-        names = (*_CONTROLS, "solver", "divergence")
-        shown = {name: getattr(self._settings, name) for name in names}
-        return {**shown, "noise_levels": list(self._settings.noise_levels)}
-
-    def _tell(self, **values: object) -> None:
-        """Set traits without taking them for somebody's wish."""
-        with self._lock:
-            self._showing_settings = True
-            try:
-                for name, value in values.items():
-                    self.set_trait(name, value)
-            finally:
-                self._showing_settings = False
-
     # In the worker thread --------------------------------------------------------------------------------------
 
     def _run(self, settings: ICSettings, revision: int, check: Callable[[], None]) -> None:
@@ -344,10 +284,11 @@ class AudioICWidget(Traits):
                 self._curves = self._curves.restarted(settings.noise_levels, self.n_frames)
                 outgoing = Outgoing(self._curves, settings, revision, self._send_all)
                 outgoing.begin()
-            for update in self._session.compute(settings, self._urgent, check):
+            for update in self._session.compute(settings, self._urgent, check, self._encoding(check)):
                 self._worker.make_room()
                 with self._lock:
                     check()
+                    self._tell(encoded=1.0)
                     if outgoing.take(update):
                         self._tell(progress=update.progress)
                     if update.result is not None:
@@ -356,6 +297,20 @@ class AudioICWidget(Traits):
             pass  # whoever asked for it has said so already
         except Exception as error:
             self._fail(error)
+
+    def _encoding(self, check: Callable[[], None]) -> Callable[[float], None]:
+        """Gives what tells of the share encoded, now and then."""
+        told = time.monotonic()
+
+        def tell(share: float) -> None:
+            nonlocal told
+            with self._lock:
+                check()
+                if time.monotonic() > told + ENCODING_SECONDS:
+                    told = time.monotonic()
+                    self._tell(encoded=share)
+
+        return tell
 
     def _urgent(self) -> list[tuple[int, int]]:
         """Frames to compute first: on screen those under the playhead, then the others there, then where it is else."""
@@ -402,6 +357,9 @@ class AudioICWidget(Traits):
             self._tell(status="error", error=_sentence(error))
 
     # Messages --------------------------------------------------------------------------------------------------
+
+    def _on_annotations(self, _: object) -> None:
+        self._send_all([messages.annotation_lane(self.annotations)])
 
     def _on_message(self, _: object, content: Mapping[str, Any], __: object) -> None:
         match messages.parse(content):

@@ -1,9 +1,24 @@
 // Annotations as a lane: spans with their labels, moments as lines.
 
 import { colour } from "./dom";
-import type { Annotation, Session } from "./session";
+import { type Answer, float64 } from "./messages";
+import type { Session } from "./session";
 
 const INSET = 4;
+
+export interface Annotation {
+  start: number;
+  end: number;
+  label: string;
+}
+
+export function annotationsOf(
+  { labels }: Extract<Answer, { type: "annotations" }>,
+  buffers: DataView[],
+): Annotation[] {
+  const [starts, ends] = buffers.map(float64);
+  return labels.map((label, row) => ({ start: starts[row], end: ends[row], label }));
+}
 
 export function drawAnnotations(canvas: HTMLCanvasElement, session: Session): void {
   const context = canvas.getContext("2d");

@@ -5,6 +5,7 @@ import { type Step, steps } from "./decimate";
 import { axisLabel } from "./display";
 import { colour, element } from "./dom";
 import { clock, level as levelText } from "./format";
+import { dashes, ink } from "./inks";
 import type { Session } from "./session";
 import { drawTrace } from "./trace";
 
@@ -14,20 +15,15 @@ export const GUTTER = 56;
 export const MARGIN = 12;
 const LANE = 112;
 const OVERLAY = 240;
-const AXIS = 26;
+/** Height of the time axis, below the last plot. */
+export const AXIS = 26;
 const LABEL = 14;
 /** Space above the traces, for their names. */
 const NAMES = 20;
-/** Told apart by more than colour, where levels share a chart. */
-const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [12, 4], [4, 2]];
+/** Said beside the line of it. */
+export const NO_KNOWLEDGE = "no knowledge";
 /** Seconds between two marks of the time axis. */
 const INCREMENTS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
-
-/** A level and its place among all, which decides its colour. */
-export interface Trace {
-  level: number;
-  index: number;
-}
 
 export class Chart {
   readonly root: HTMLElement;
@@ -38,30 +34,30 @@ export class Chart {
   steps: Step[][] = [];
   /** Keeps its style from draw to draw: asking the page for colours is slow. */
   private colours = new Map<string, string>();
+  private readonly names: HTMLElement[];
 
   /** @param last whether it shows the time axis */
   constructor(
     private readonly session: Session,
-    readonly traces: Trace[],
+    readonly levels: number[],
     private readonly last: boolean,
     host: HTMLElement,
   ) {
-    const alone = traces.length === 1;
+    const alone = levels.length === 1;
     this.root = element("div", {
       class: "aic-lane",
       role: "img",
-      "aria-label": `Information content at noise level ${traces.map(({ level }) => levelText(level)).join(", ")}`,
-      "data-testid": alone ? `lane-${traces[0].level}` : "overlay",
+      "aria-label": `Information content at noise level ${levels.map(levelText).join(", ")}`,
+      "data-testid": alone ? `lane-${levels[0]}` : "overlay",
     });
-    const names = element("span", { class: "aic-lane-name" });
-    for (const { level, index } of traces) {
-      const name = element("span", { class: alone ? "" : "aic-key" }, this.name({ level, index }));
-      name.style.setProperty("--aic-ink", `var(--aic-trace-${index % 6})`);
-      name.style.setProperty("--aic-dash", dashed(DASHES[index % DASHES.length]));
-      names.append(name);
-    }
-    this.root.append(names);
+    this.names = levels.map((level) => {
+      const name = element("span", { class: alone ? "" : "aic-key" }, this.name(level));
+      name.style.setProperty("--aic-dash", dashed(dashes(level)));
+      return name;
+    });
+    this.root.append(element("span", { class: "aic-lane-name" }, ...this.names));
     host.append(this.root);
+    this.recolour();
     const muted = () => this.colour("--aic-muted");
     const grid = { stroke: () => this.colour("--aic-grid"), width: 1 };
     const font = "11px system-ui, sans-serif";
@@ -78,22 +74,25 @@ export class Chart {
         },
         axes: [
           {
-            show: last,
-            size: AXIS,
+            // Where there are no numbers, there are their lines.
+            size: last ? AXIS : 0,
             font,
             stroke: muted,
             grid,
-            ticks: grid,
+            ticks: { ...grid, show: last },
             incrs: INCREMENTS,
-            values: (chart, at, __, ___, step) => at.map((t) => timeLabel(chart, t, step)),
+            values: (chart, at, __, ___, step) => at.map((t) => (last ? timeLabel(chart, t, step) : "")),
           },
           {
             size: GUTTER - LABEL,
             font,
             stroke: muted,
             grid,
-            ticks: grid,
+            // Room for a minus and three digits beside the unit.
+            ticks: { ...grid, size: 4 },
+            gap: 4,
             space: 24,
+            values: (_, at) => at.map((value) => (this.steps.some((each) => each.length) ? tick(value) : "")),
             label: () => this.unit,
             labelSize: LABEL,
             labelFont: "10px system-ui, sans-serif",
@@ -121,28 +120,31 @@ export class Chart {
     return this.colour("--aic-error");
   }
 
-  name({ level }: Trace): string {
-    return this.traces.length === 1 ? `noise level ${levelText(level)}` : levelText(level);
+  name(level: number): string {
+    return this.levels.length === 1 ? `noise level ${levelText(level)}` : levelText(level);
   }
 
-  dash({ index }: Trace): number[] {
-    return this.traces.length === 1 ? [] : DASHES[index % DASHES.length];
+  /** Told apart by more than colour, where levels share a chart. */
+  dash(level: number): number[] {
+    return this.levels.length === 1 ? [] : dashes(level);
   }
 
-  ink(index: number): string {
-    return this.colour(`--aic-trace-${index % 6}`);
+  ink(level: number): string {
+    return this.remembered(String(level), () => ink(level, this.root));
   }
 
   private colour(name: string): string {
-    const known = this.colours.get(name);
-    if (known) return known;
-    const found = colour(this.root, name);
-    this.colours.set(name, found);
+    return this.remembered(name, () => colour(this.root, name));
+  }
+
+  private remembered(key: string, find: () => string): string {
+    const found = this.colours.get(key) ?? find();
+    this.colours.set(key, found);
     return found;
   }
 
   private get height(): number {
-    return (this.traces.length === 1 ? LANE : OVERLAY) + (this.last ? AXIS : 0);
+    return (this.levels.length === 1 ? LANE : OVERLAY) + (this.last ? AXIS : 0);
   }
 
   draw(): void {
@@ -153,7 +155,7 @@ export class Chart {
     const { start, end } = this.session.timeline;
     const pixels = Math.max(width - GUTTER - MARGIN, 1);
     let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    this.steps = this.traces.map(({ level }) => {
+    this.steps = this.levels.map((level) => {
       const curve = this.session.shown.get(level, this.session.display);
       const found = curve ? steps(curve, start, end, pixels) : [];
       for (const step of found) {
@@ -182,14 +184,17 @@ export class Chart {
     const { min: low, max: high } = scales.y;
     if (start === undefined || end === undefined || low === undefined || high === undefined) return;
     const frame = { ...bbox, start, end, low, high, ratio: devicePixelRatio };
-    this.traces.forEach((trace, row) => {
-      drawTrace(ctx, this.steps[row] ?? [], frame, this.ink(trace.index), this.warning, this.dash(trace));
+    this.levels.forEach((level, row) => {
+      drawTrace(ctx, this.steps[row] ?? [], frame, this.ink(level), this.warning, this.dash(level));
     });
   }
 
   /** The theme has changed: ask for its colours again. */
   recolour(): void {
     this.colours.clear();
+    this.levels.forEach((level, row) => {
+      this.names[row].style.setProperty("--aic-ink", this.ink(level));
+    });
   }
 
   close(): void {
@@ -197,14 +202,21 @@ export class Chart {
     this.root.remove();
   }
 
-  /** The closed-form line of what a listener without knowledge would say, where it lies within the scale. */
-  private drawLines(): void {
+  /** What a listener without knowledge would say, in closed form, where it lies within the scale. */
+  get noKnowledge(): number | null {
     const { unit } = this.session.display;
-    if (unit !== "headroom" && (unit !== "nats" || this.traces.length > 1)) return;
-    const line = this.session.curves.line(this.traces[0].level);
+    if (unit !== "headroom" && (unit !== "nats" || this.levels.length > 1)) return null;
+    const line = this.session.curves.line(this.levels[0]);
     const at = unit === "headroom" ? 0 : line?.noKnowledge;
     const { min, max } = this.chart.scales.y;
-    if (!line || at === undefined || min === undefined || max === undefined || at < min || at > max) return;
+    if (!line || at === undefined || min === undefined || max === undefined || at < min || at > max)
+      return null;
+    return at;
+  }
+
+  private drawLines(): void {
+    const at = this.noKnowledge;
+    if (at === null) return;
     const { ctx, bbox } = this.chart;
     const y = Math.round(this.chart.valToPos(at, "y", true));
     ctx.save();
@@ -218,7 +230,7 @@ export class Chart {
     ctx.textAlign = "left";
     ctx.textBaseline = "bottom";
     ctx.font = `${10 * devicePixelRatio}px system-ui, sans-serif`;
-    ctx.fillText("no knowledge", bbox.left + 4 * devicePixelRatio, y - 2 * devicePixelRatio);
+    ctx.fillText(NO_KNOWLEDGE, bbox.left + 4 * devicePixelRatio, y - 2 * devicePixelRatio);
     ctx.restore();
   }
 }
@@ -239,6 +251,11 @@ function timeLabel(chart: uPlot, seconds: number, step: number): string {
   const { min = 0, max = 0 } = chart.scales.x;
   if (seconds > max - (LABEL * (max - min)) / chart.width) return "";
   return clock(seconds, step >= 1 ? 0 : step >= 0.1 ? 1 : 2);
+}
+
+/** A number of the y axis, its minus as long as its plus would be. */
+function tick(value: number): string {
+  return String(Number(value.toFixed(6))).replace("-", "−");
 }
 
 /** The range of a y axis: a little more than the values, and the line that headroom is measured from. */

@@ -2,6 +2,7 @@
 
 import { button, element, icon } from "./dom";
 import { clock, level as levelText } from "./format";
+import { ink } from "./inks";
 import type { Session } from "./session";
 
 const STEPS = [1, 2, 4, 6, 8, 12, 16, 20, 25, 32, 40, 50, 64, 80, 100, 150, 200];
@@ -62,16 +63,18 @@ export function header(session: Session): Part {
     ]
       .filter(Boolean)
       .join(" · ");
-    const share = Math.floor(model.get("progress") * 100);
+    const encoding = model.get("encoded") < 1;
+    const done = model.get(encoding ? "encoded" : "progress");
+    const share = Math.floor(done * 100);
     const words = {
       idle: "",
-      running: duration ? `refining ${share} %` : "reading",
+      running: duration ? `${encoding ? "encoding" : "refining"} ${share} %` : "reading",
       done: "done",
       cancelled: "cancelled",
       error: "failed",
     };
     status.textContent = words[state];
-    bar.value = model.get("progress");
+    bar.value = done;
     bar.hidden = cancel.hidden = state !== "running";
     again.hidden = state !== "cancelled" && state !== "error";
   };
@@ -142,18 +145,18 @@ export function levels(session: Session): Part {
   const update = () => {
     const now = model.get("noise_levels");
     const visible = model.get("visible_levels");
-    const key = JSON.stringify([now, visible]);
+    const key = JSON.stringify([now, visible, root.closest<HTMLElement>(".audioic")?.dataset.theme]);
     if (key === shown) return;
     shown = key;
     chips.replaceChildren(
-      ...now.map((level, index) => {
+      ...now.map((level) => {
         const text = levelText(level);
         const show = button(`level-${level}`, text, `Show or hide noise level ${text}`, () => {
           const others = model.get("visible_levels").filter((other) => other !== level);
           session.set("visible_levels", visible.includes(level) ? others : [...others, level]);
         });
         show.setAttribute("aria-pressed", String(visible.includes(level)));
-        show.style.setProperty("--aic-ink", `var(--aic-trace-${index % 6})`);
+        show.style.setProperty("--aic-ink", ink(level, root));
         const remove = button(`remove-${level}`, "×", `Remove noise level ${text}`, () =>
           session.set(
             "noise_levels",

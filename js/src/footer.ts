@@ -1,4 +1,4 @@
-// Below the plots: values under the pointer, the selection in numbers, peaks, files to take away.
+// Below the plots: values under the pointer, the selection in numbers.
 
 import { annotationAt } from "./annotations";
 import type { Part } from "./controls";
@@ -49,43 +49,6 @@ export function footer(session: Session, saving: Part): Part {
     saving.update();
     help.hidden = model.get("compact");
     help.setAttribute("aria-pressed", String(panels.help));
-  };
-  return { root, update };
-}
-
-/** The most surprising moments, each to be heard. */
-export function peaks(session: Session): Part {
-  const { panels } = session;
-  const title = element("span", {});
-  const list = element("ol", { "aria-label": "The most surprising moments" });
-  const clicks = element("input", { type: "checkbox", "data-testid": "clicks" });
-  clicks.addEventListener("change", () => session.switch("clicks"));
-  const heading = element(
-    "div",
-    { class: "aic-peaks-title" },
-    title,
-    element("label", { title: "A soft click at every peak while it plays" }, clicks, " click while playing"),
-  );
-  const root = element("section", { class: "aic-peaks", "data-testid": "peak-list" }, heading, list);
-  let shown: unknown = null;
-  const update = () => {
-    root.hidden = !panels.peaks;
-    clicks.checked = panels.clicks;
-    if (shown === session.peaks) return;
-    shown = session.peaks;
-    title.textContent = session.peaks.length
-      ? `Most surprising at noise level ${levelText(session.peakLevel)}`
-      : "Peaks are listed when the result is complete";
-    list.replaceChildren(
-      ...session.peaks.map((peak, rank) => {
-        const at = clock(peak.start);
-        const label = `Play from a second before ${at}`;
-        const play = button(`peak-${rank}`, "", label, () => session.playPeak(peak));
-        play.append(element("b", {}, at), ` ${peak.nats.toFixed(1)}`);
-        play.setAttribute("aria-label", `Peak ${rank + 1}: ${peak.nats.toFixed(1)} nats at ${at}. ${label}`);
-        return element("li", {}, play);
-      }),
-    );
   };
   return { root, update };
 }

@@ -19,7 +19,7 @@ interface Item {
 export function saveMenu(session: Session, root: HTMLElement, stack: HTMLElement, vector: () => Blob): Part {
   const { model } = session;
   const stem = () => model.get("name").replace(/\.[^.]*$/, "");
-  const complete = () => model.get("status") === "done" && !session.alone;
+  const complete = () => model.get("status") === "done" && !session.kernel.missing;
   const drawn = () => session.waveform !== null;
   const items: Item[] = [
     {

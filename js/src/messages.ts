@@ -56,6 +56,7 @@ export interface Traits {
   volume: number;
   status: "idle" | "running" | "done" | "cancelled" | "error";
   progress: number;
+  encoded: number;
   error: string;
   notice: string;
   name: string;

@@ -1,7 +1,5 @@
 // What is seen of the plots, as a PNG.
 
-import { colour } from "./dom";
-
 /** Every canvas inside `stack`, where it is, on the theme's ground. */
 export function png(stack: HTMLElement): Promise<Blob | null> {
   const ratio = window.devicePixelRatio || 1;
@@ -24,12 +22,12 @@ export function png(stack: HTMLElement): Promise<Blob | null> {
       at.height * ratio,
     );
   }
-  context.fillStyle = colour(stack, "--aic-muted");
   context.font = `${11 * ratio}px system-ui, sans-serif`;
   context.textAlign = "right";
-  for (const label of stack.querySelectorAll<HTMLElement>(".aic-lane-name")) {
+  for (const label of stack.querySelectorAll<HTMLElement>(".aic-lane-name span")) {
     const at = label.getBoundingClientRect();
-    context.fillText(label.innerText, (at.right - box.x - 4) * ratio, (at.bottom - box.y - 4) * ratio);
+    context.fillStyle = getComputedStyle(label).color;
+    context.fillText(label.innerText, (at.right - box.x) * ratio, (at.bottom - box.y - 4) * ratio);
   }
   return new Promise((resolve) => picture.toBlob(resolve));
 }

@@ -1,12 +1,14 @@
 // What all views of one widget share: curves, waveform, sound, the span on screen.
 
 import type { AnyModel } from "@anywidget/types";
+import { type Annotation, annotationsOf } from "./annotations";
 import { Curves } from "./curves";
 import { type Display, Shown } from "./display";
 import { saveAs } from "./dom";
-import { FRAME_PERIOD } from "./frames";
 import { align, LINKED, member, membersWith, same } from "./group";
-import { type Answer, float64, int16, type Request, type Saved, type Traits } from "./messages";
+import { Kernel } from "./kernel";
+import { type Answer, int16, type Request, type Saved, type Traits } from "./messages";
+import { type Peak, Peaks } from "./peaks";
 import { Player } from "./player";
 import { Spectrogram } from "./spectrogram";
 import { Timeline } from "./timeline";
@@ -16,26 +18,10 @@ import { Waveform } from "./waveform";
 const REPORT = 0.25;
 /** Milliseconds the span on screen rests before Python is told. */
 const REST = 200;
-/** Milliseconds a kernel is given to answer before the page says that none does. */
-const PATIENCE = 5_000;
 /** Reports of a moving playhead whose echo may still come. */
 const ECHOES = 20;
-/** Peaks listed. */
-const PEAKS = 10;
 /** Seconds heard before a peak, so that it comes as it came. */
 const RUN_UP = 1;
-
-export interface Annotation {
-  start: number;
-  end: number;
-  label: string;
-}
-
-export interface Peak {
-  /** Begin of its frame, in seconds. */
-  start: number;
-  nats: number;
-}
 
 export class Session {
   readonly curves = new Curves();
@@ -45,17 +31,14 @@ export class Session {
   waveform: Waveform | null = null;
   annotations: Annotation[] = [];
   readonly spectrogram = new Spectrogram((request) => this.send(request));
-  /** The most surprising moments of the level `peakLevel`. */
-  peaks: Peak[] = [];
-  peakLevel = Number.NaN;
+  readonly peaks = new Peaks((request) => this.send(request));
+  readonly kernel: Kernel;
   /** What is switched on in this page only. */
   readonly panels = { spectrogram: false, peaks: false, clicks: false, help: false, settings: false };
   /** Second under the pointer, in any view of the group. */
   hovered: number | null = null;
   /** What to tell the user until the next change, as a sentence. */
   hint = "";
-  /** No kernel has answered: there is no sound and nothing to compute with. */
-  alone = false;
   private listeners = new Set<() => void>();
   private followers = new Set<() => void>();
   private reported = 0;
@@ -63,9 +46,7 @@ export class Session {
   private said: number[] = [];
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
   private saveTimer: ReturnType<typeof setTimeout> | undefined;
-  private peaksOf = "";
   private heardLast: number | null = null;
-  private answered = () => {};
 
   constructor(
     readonly model: AnyModel<Traits>,
@@ -89,7 +70,6 @@ export class Session {
       ["change:group", () => this.onGroup()],
       ...LINKED.map((name): [string, () => void] => [`change:${name}`, () => this.share(name)]),
       ["change", () => this.onTrait()],
-      ["comm_live_update", () => this.onKernel()],
     ];
     for (const [name, react] of on) model.on(name as "msg:custom", react as never);
     signal.addEventListener("abort", () => {
@@ -98,6 +78,11 @@ export class Session {
       clearTimeout(this.saveTimer);
       this.player.close();
     });
+    this.kernel = new Kernel(model, signal, (hint) => {
+      this.hint = hint;
+      if (this.kernel.missing) this.player.pause();
+      this.changed();
+    });
     member(this, signal);
     this.onGroup();
     const saved = model.get("saved");
@@ -105,18 +90,6 @@ export class Session {
     this.open();
     this.onTrait();
     this.send({ type: "ready" });
-    const page = model.get("page");
-    if (page) {
-      this.alone = true;
-      return;
-    }
-    const silence = setTimeout(() => this.lost("No kernel answers: this is what was saved."), PATIENCE);
-    this.answered = () => {
-      clearTimeout(silence);
-      if (this.alone) this.hint = "";
-      this.alone = false;
-    };
-    signal.addEventListener("abort", () => clearTimeout(silence));
   }
 
   get display(): Display {
@@ -171,7 +144,7 @@ export class Session {
 
   /** Whether there is somebody who sends sound. */
   get playable(): boolean {
-    return this.waveform !== null && (!this.alone || this.model.get("page")?.sound === true);
+    return this.waveform !== null && (!this.kernel.missing || this.model.get("page")?.sound === true);
   }
 
   get sounding(): boolean {
@@ -248,9 +221,9 @@ export class Session {
 
   /** Switches something on or off in this page; what is drawn, for the whole group. */
   switch(panel: keyof Session["panels"]): void {
-    if (this.model.get("page") && panel !== "help") return;
-    const on = !this.panels[panel];
     const own = panel === "help" || panel === "settings";
+    if (this.model.get("page") && !own) return;
+    const on = !this.panels[panel];
     for (const each of own ? [this] : this.together) {
       each.panels[panel] = on;
       each.askForPeaks();
@@ -288,19 +261,6 @@ export class Session {
   private onTrait(): void {
     this.tune();
     this.askForPeaks();
-    this.changed();
-  }
-
-  /** The host has lost the kernel, or found it again: it does not say which, but first it is lost. */
-  private onKernel(): void {
-    if (this.alone) this.send({ type: "ready" });
-    else this.lost("The kernel has ended: this is what it had sent.");
-  }
-
-  private lost(what: string): void {
-    this.alone = true;
-    this.hint = `${what} To hear it or to change settings, run its cell in a notebook.`;
-    this.player.pause();
     this.changed();
   }
 
@@ -372,7 +332,7 @@ export class Session {
   private tune(): void {
     const { model, panels } = this;
     const everything: [number, number] = [0, model.get("duration")];
-    const clicks = panels.clicks ? this.peaks.map((peak) => peak.start) : [];
+    const clicks = panels.clicks ? this.peaks.found.map((peak) => peak.start) : [];
     this.player.set(
       model.get("loop") ? (model.get("selection") ?? everything) : null,
       model.get("speed"),
@@ -386,15 +346,11 @@ export class Session {
   private askForPeaks(): void {
     const { model, panels } = this;
     if (!(panels.peaks || panels.clicks) || model.get("status") !== "done") return;
-    const level = model.get("visible_levels")[0];
-    const key = `${this.curves.revision} ${level}`;
-    if (level === undefined || key === this.peaksOf) return;
-    this.peaksOf = key;
-    this.send({ type: "peaks", noise_level: level, count: PEAKS });
+    this.peaks.want(model.get("visible_levels")[0], this.curves.revision);
   }
 
   private take(message: Answer, buffers: DataView[]): void {
-    this.answered();
+    this.kernel.answered();
     switch (message.type) {
       case "restart":
         this.curves.restart(message);
@@ -412,25 +368,15 @@ export class Session {
         this.spectrogram.take(message, buffers[0]);
         break;
       case "peaks":
-        this.peakLevel = message.noise_level;
-        this.peaks = message.times.map((end, row) => ({
-          start: Math.max(end - FRAME_PERIOD, 0),
-          nats: message.values[row],
-        }));
+        this.peaks.take(message);
         this.tune();
         break;
       case "table":
         saveAs(message.name, new Blob([buffers[0] as DataView<ArrayBuffer>]));
         break;
-      case "annotations": {
-        const [starts, ends] = [float64(buffers[0]), float64(buffers[1])];
-        this.annotations = message.labels.map((label, row) => ({
-          start: starts[row],
-          end: ends[row],
-          label,
-        }));
+      case "annotations":
+        this.annotations = annotationsOf(message, buffers);
         break;
-      }
     }
     this.changed();
   }

@@ -60,7 +60,9 @@ export function drawTrace(
       context.fillRect(x(0) + a, above, b - a, below - above);
     if (before && before.to >= from) {
       const [upper, lower] = [Math.min(below, before.below), Math.max(above, before.above)];
-      if (lower > upper) context.fillRect(from, upper, Math.min(thick, to - from), lower - upper);
+      // Where frames are hardly wider than the line, thin ones between them leave the frames to be seen.
+      const joint = to - from < 3 * thick ? Math.max(Math.round(ratio), 1) : thick;
+      if (lower > upper) context.fillRect(from, upper, Math.min(joint, to - from), lower - upper);
     }
     before = { to, above, below };
   }

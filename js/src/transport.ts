@@ -53,7 +53,7 @@ export function transport(session: Session): Part & { tick: () => void } {
       );
     }
     heard.value = now === null ? "" : String(now);
-    heard.hidden = !model.get("decodes") || session.alone;
+    heard.hidden = !model.get("decodes") || session.kernel.missing;
   };
   const volume = element("input", {
     type: "range",

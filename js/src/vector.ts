@@ -1,7 +1,7 @@
 // What is seen of the plots, as an SVG: lines stay lines, text stays text.
 
 import type uPlot from "uplot";
-import type { Chart } from "./chart";
+import { type Chart, NO_KNOWLEDGE } from "./chart";
 import type { Step } from "./decimate";
 import { colour } from "./dom";
 import { ground } from "./picture";
@@ -81,6 +81,7 @@ function drawChart(group: Element, chart: Chart, ink: string, lines: string): vo
   const ys = (at: number) => top + plot.valToPos(at, "y");
   for (const { at, label } of marks(plot, 0)) {
     shape(group, "path", { d: `M${short(xs(at))} ${short(top)}v${short(height)}`, stroke: lines });
+    if (!label) continue;
     shape(
       group,
       "text",
@@ -99,13 +100,19 @@ function drawChart(group: Element, chart: Chart, ink: string, lines: string): vo
   }
   const middle = `translate(10 ${short(top + height / 2)}) rotate(-90)`;
   shape(group, "text", { ...text, transform: middle, "font-size": 10, "text-anchor": "middle" }, chart.unit);
-  const id = `plot-${chart.traces.map(({ level }) => level).join("-")}`;
+  if (chart.noKnowledge !== null) {
+    const y = ys(chart.noKnowledge);
+    const line = `M${short(left)} ${short(y)}h${short(width)}`;
+    shape(group, "path", { d: line, stroke: ink, "stroke-dasharray": "4 4" });
+    shape(group, "text", { ...text, x: left + 4, y: short(y - 3), "font-size": 10 }, NO_KNOWLEDGE);
+  }
+  const id = `plot-${chart.levels.join("-")}`;
   const frame = { x: left, y: top, width, height };
   shape(shape(group, "clipPath", { id }), "rect", frame);
   const inside = shape(group, "g", { "clip-path": `url(#${id})` });
-  chart.traces.forEach((trace, row) => {
+  chart.levels.forEach((level, row) => {
     const steps = chart.steps[row] ?? [];
-    const stroke = chart.ink(trace.index);
+    const stroke = chart.ink(level);
     const bands = steps.filter(({ bandLow, bandHigh }) => !Number.isNaN(bandHigh - bandLow));
     const upright = bands.map(
       ({ from, to, bandLow, bandHigh }) =>
@@ -118,7 +125,7 @@ function drawChart(group: Element, chart: Chart, ink: string, lines: string): vo
     };
     line(
       steps.filter((step) => step.settled),
-      { stroke, "stroke-dasharray": chart.dash(trace).join(" ") || "none" },
+      { stroke, "stroke-dasharray": chart.dash(level).join(" ") || "none" },
     );
     line(
       steps.filter((step) => !step.settled),
@@ -128,9 +135,9 @@ function drawChart(group: Element, chart: Chart, ink: string, lines: string): vo
       steps.filter((step) => step.flagged),
       { stroke: chart.warning, "stroke-width": 3 },
     );
-    const across = left + width - 6 - 40 * (chart.traces.length - 1 - row);
+    const across = left + width - 6 - 40 * (chart.levels.length - 1 - row);
     const words = { ...text, fill: stroke, x: across, y: top + 10, "font-size": 11, "text-anchor": "end" };
-    shape(group, "text", words, chart.name(trace));
+    shape(group, "text", words, chart.name(level));
   });
 }
 
@@ -154,8 +161,6 @@ function marks(plot: uPlot, axis: number): { at: number; label: string }[] {
   if (!drawn.show) return [];
   return (drawn._splits ?? []).flatMap((at, k) => {
     const label = drawn._values?.[k];
-    return at === null || label === null || label === undefined || label === ""
-      ? []
-      : [{ at, label: String(label) }];
+    return at === null ? [] : [{ at, label: String(label ?? "") }];
   });
 }

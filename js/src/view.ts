@@ -1,21 +1,25 @@
 // One view of a widget: the parts put together, drawn when something changed.
 
 import { drawAnnotations } from "./annotations";
-import { Chart, GUTTER, MARGIN, type Trace } from "./chart";
+import { AXIS, Chart, GUTTER, MARGIN } from "./chart";
 import { header, levels, sentences, sliders } from "./controls";
 import { colour, element, fitCanvas } from "./dom";
-import { footer, peaks, readout } from "./footer";
+import { footer, readout } from "./footer";
 import { clamp } from "./frames";
 import { listenToPointer } from "./gestures";
 import { helpPanel, listenToKeys } from "./keys";
 import { looks } from "./looks";
 import { saveMenu } from "./menu";
 import { overview } from "./overview";
+import { peakPanel } from "./peaks";
 import type { Session } from "./session";
 import { spoken } from "./spoken";
 import { transport, zoomButtons } from "./transport";
 import { svg } from "./vector";
 import { drawColumns } from "./waveform";
+
+/** Width in CSS pixels under which controls move together. */
+const NARROW = 560;
 
 export function mount(session: Session, host: HTMLElement, signal: AbortSignal): void {
   const { timeline, model } = session;
@@ -67,7 +71,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
       session,
       saveMenu(session, root, stack, () => svg(session, stack, charts)),
     ),
-    peaks: peaks(session),
+    peaks: peakPanel(session),
     help: helpPanel(session),
     spoken: spoken(session),
   };
@@ -90,10 +94,8 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
   };
 
   function arrangeCharts(): void {
-    const all = model.get("noise_levels");
-    const traces = model.get("visible_levels").map((level) => ({ level, index: all.indexOf(level) }));
-    const groups: Trace[][] =
-      model.get("overlay") && traces.length ? [traces] : traces.map((trace) => [trace]);
+    const levels = model.get("visible_levels");
+    const groups = model.get("overlay") && levels.length ? [levels] : levels.map((level) => [level]);
     const key = JSON.stringify(groups);
     if (key === arranged) return;
     arranged = key;
@@ -115,6 +117,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     const empty = session.waveform === null;
     root.dataset.saved = String(model.get("page") !== undefined);
     root.dataset.compact = String(model.get("compact"));
+    root.dataset.narrow = String(root.clientWidth < NARROW);
     settings.hidden = grouped && !session.panels.settings;
     soundRow.hidden = model.get("compact") || (empty && model.get("status") === "error");
     parts.looks.root.hidden = parts.overview.root.hidden = empty || model.get("compact");
@@ -143,8 +146,8 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
       root.dataset.theme = theme;
       for (const chart of charts) chart.recolour();
     }
-    for (const part of Object.values(parts)) part.update();
     arrangeControls();
+    for (const part of Object.values(parts)) part.update();
     mel.hidden = !session.panels.spectrogram;
     notes.hidden = session.annotations.length === 0;
     if (!session.waveform || stack.clientWidth === 0) return;
@@ -169,6 +172,7 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
     arrangeCharts();
     for (const chart of charts) chart.draw();
     drawSelection();
+    stack.style.setProperty("--aic-axis", `${charts.length ? AXIS : 0}px`);
     move();
   }
 

@@ -68,6 +68,40 @@ def test_an_exported_page_opens_from_disk_and_can_be_zoomed(browser: Browser, tm
     page.close()
 
 
+def test_an_exported_comparison_moves_as_one(browser: Browser, tmp_path: Path) -> None:
+    fast = {"preset": "draft", "noise_levels": [0.3]}
+    both = aw.compare(aw.example("minuet"), aw.example("frere_jacques"), **fast)
+    both.wait(60)
+    durations = [widget.duration for widget in both.widgets]
+    both.export_html(tmp_path / "both.html", sound=True)
+    both.close()
+    page = browser.new_page()
+    page.goto((tmp_path / "both.html").as_uri())
+    page.get_by_test_id("lane-0.3").nth(1).wait_for()
+
+    def each(expression: str) -> list[object]:
+        return page.evaluate(
+            f"() => [...document.querySelectorAll('.audioic')].map(({{ audioic: w }}) => {expression})"
+        )
+
+    assert each("w.span()") == 2 * [[0, pytest.approx(max(durations), abs=0.1)]]
+    page.get_by_test_id("zoom-in").first.click()
+    first, second = each("w.span()")
+    assert first == second
+    assert first[1] - first[0] == pytest.approx(max(durations) / 1.6, rel=0.01)
+    # Noise levels can be hidden, each one's own.
+    assert not page.get_by_test_id("level-0.3").first.is_visible()
+    page.get_by_test_id("settings").nth(1).click()
+    page.get_by_test_id("level-0.3").nth(1).click()
+    page.wait_for_function("() => document.querySelectorAll('[data-testid=\"lane-0.3\"]').length === 1")
+    page.get_by_test_id("play").first.click()
+    page.wait_for_function("() => document.querySelector('.audioic').audioic.position() > 0.3")
+    page.get_by_test_id("solo").nth(1).click()
+    page.wait_for_function("() => document.querySelectorAll('.audioic')[1].audioic.state() === 'playing'")
+    assert each("w.state()") == ["stopped", "playing"]
+    page.close()
+
+
 def test_an_exported_page_plays_with_its_playhead(browser: Browser, tmp_path: Path) -> None:
     notes = [(1.0, 2.0, "</script>verse")]
     widget = aw.AudioICWidget(aw.example("minuet"), preset="draft", noise_levels=[0.3], annotations=notes)
