@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from recorded import FAST, LEVELS, Recorded, drawn
 
 import audioic_widget as aw
+from audioic_widget.codec.music2latent import Music2Latent
 from audioic_widget.widget import AudioICWidget
 from audioic_widget.widget.traits import SHOWN
 
@@ -195,6 +198,18 @@ def test_the_way_it_is_shown_can_be_given_at_once_and_changes_no_number(samples:
         Recorded(samples, sample_rate=44_100, annotations=7)
 
 
+class Slow(Music2Latent):
+    """In place of the network: latents of nothing."""
+
+    def encode(
+        self, samples: np.ndarray, first: int, stop: int, check: Callable[[], None] | None = None
+    ) -> torch.Tensor:
+        assert check is not None
+        for _ in range(first, stop, self.piece_frames):
+            check()
+        return torch.randn(stop - first, 64, generator=torch.Generator().manual_seed(0))
+
+
 def test_it_tells_how_much_is_encoded(samples: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audioic_widget.widget.widget.ENCODING_SECONDS", 0.0)
     told: list[float] = []
@@ -202,7 +217,8 @@ def test_it_tells_how_much_is_encoded(samples: np.ndarray, monkeypatch: pytest.M
     monkeypatch.setattr(
         Recorded, "_tell", lambda self, **values: (told.extend([values.get("encoded", 1.0)]), tell(self, **values))
     )
-    widget = Recorded(np.tile(samples, 40), sample_rate=44_100, **FAST)
+    model = dataclasses.replace(aw.load_model("mini", device="cpu"), codec=Slow("tanh"))
+    widget = Recorded(np.tile(samples, 40), sample_rate=44_100, model=model, **FAST)
     widget.wait(60)
     shares = [each for each in told if each < 1]
     assert shares == sorted(shares)
