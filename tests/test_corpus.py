@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -76,7 +78,7 @@ def test_a_corpus_has_the_numbers_of_single_calls(
     assert_like_single_calls(dataset, music)
     assert not list(dataset.path.rglob(".*"))
     monkeypatch.setattr(run, "run_shard", never)
-    monkeypatch.setattr(run, "run_shards", lambda shards, *_: iter(shards))
+    monkeypatch.setattr(run, "run_shards", lambda shards, *_: (shard for shard in shards))
     again = compute_corpus([music], tmp_path / "out", shard_files=2, on_shard=never, **FAST)
     assert_like_single_calls(again, music)
 
@@ -169,6 +171,50 @@ def test_what_a_killed_process_left_unfinished_is_swept_up_later(music: Path, tm
     os.utime(old, (1, 1))
     compute_corpus(items, tmp_path / "out", **FAST)
     assert (old.exists(), new.exists()) == (False, True)  # another job may be writing the new one
+
+
+class Promise:
+    """A future like Dask's, whose result a cluster makes again as long as somebody holds it."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> list[dict[str, Any]]:
+        return self.rows
+
+
+class Promises:
+    """Runs what it is given at once; knows which of its futures are still held."""
+
+    def __init__(self) -> None:
+        self.given: list[weakref.ref[Promise]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Promise:
+        promise = Promise(fn(*args))
+        self.given.append(weakref.ref(promise))
+        return promise
+
+    def held(self) -> int:
+        gc.collect()  # the traceback of a broken file holds frames
+        return sum(promise() is not None for promise in self.given)
+
+
+def test_what_is_done_is_let_go_so_that_no_cluster_does_it_again(music: Path, tmp_path: Path) -> None:
+    promises, held = Promises(), list[int]()
+    compute_corpus(
+        [music],
+        tmp_path / "out",
+        executor=promises,
+        shard_files=2,
+        on_shard=lambda _: held.append(promises.held()),
+        **FAST,
+    )
+    assert len(promises.given) == 4
+    assert held == [4, 3, 2, 1]
+    assert promises.held() == 0
 
 
 def test_jobs_of_an_array_share_the_work(music: Path, tmp_path: Path) -> None:
@@ -404,7 +450,7 @@ def test_work_is_shared_so_that_no_worker_ends_long_after_the_others() -> None:
 
 def test_workers_begin_with_the_longest_files(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     handed: list[list[Item]] = []
-    monkeypatch.setattr(run, "run_shards", lambda shards, *_: iter(handed.extend(shards) or ()))
+    monkeypatch.setattr(run, "run_shards", lambda shards, *_: ([] for _ in map(handed.append, shards)))
     compute_corpus([music], tmp_path / "out", workers=3, shard_files=2, **FAST)
     sizes = [Path(item.path).stat().st_size for shard in handed for item in shard]
     assert len(sizes) == len(NAMES)

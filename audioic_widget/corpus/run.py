@@ -6,9 +6,10 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -173,11 +174,14 @@ def compute_corpus(
     size = shard_files or shard_size(len(todo), side_by_side)
     shards = [todo[start : start + size] for start in range(0, len(todo), size)]
     if executor is None and not workers:
-        finished: Iterator[Rows] = (run_shard(each, job) for each in shards)
+        finished: Generator[Rows, None, None] = (run_shard(each, job) for each in shards)
     else:
         finished = run_shards(shards, job, _opener(workers, executor))
     # By bytes: the longest files may come first.
-    with tqdm(total=sum(sizes.values()), unit="B", unit_scale=True, delay=1, leave=False, disable=not progress) as bar:
+    with (
+        closing(finished),
+        tqdm(total=sum(sizes.values()), unit="B", unit_scale=True, delay=1, leave=False, disable=not progress) as bar,
+    ):
         if progress and (link := getattr(executor, "dashboard_link", None)):
             bar.write(f"Dask dashboard: {link}")
         files = failures = 0
@@ -193,7 +197,7 @@ def compute_corpus(
 
 def run_shards(
     shards: Sequence[Sequence[Item]], job: Job, opened: Callable[[], AbstractContextManager[Submits]]
-) -> Iterator[Rows]:
+) -> Generator[Rows, None, None]:
     """Run all `shards`; the rows of each as it is done.
 
     What a dying worker took with it is run again, together as long as something gets done, then file by file; a file
@@ -222,21 +226,23 @@ def run_shards(
 
 def _run_together(
     shards: Sequence[list[Item]], job: Job, pool: Submits
-) -> Iterator[tuple[list[Item], Rows | Exception]]:
+) -> Generator[tuple[list[Item], Rows | Exception], None, None]:
     """Run `shards` side by side: each with its rows, or the death of its worker by whatever name its executor calls it."""
     futures: dict[Any, list[Item]] = {}
     try:
         for shard in shards:
             futures[_submit(pool, shard, job)] = shard
-        for future in _as_completed(list(futures)):
+        for future in _as_completed(futures):
+            shard = futures.pop(future)
             try:
-                rows = future.result()
+                answer = future.result()
             except AudioICError:
                 raise
             except Exception as error:
-                yield futures[future], error
-            else:
-                yield futures[future], rows
+                answer = error
+            # Should a worker die, Dask computes again what it had done, as long as anybody holds the future of it.
+            del future
+            yield shard, answer
     except BaseException:
         for future in futures:
             future.cancel()
@@ -343,19 +349,21 @@ def _submit(pool: Submits, shard: list[Item], job: Job) -> Any:
         return broken
 
 
-def _as_completed(futures: Sequence[Any]) -> Iterator[Any]:
+def _as_completed(futures: Mapping[Any, object]) -> Iterator[Any]:
     """All `futures`, each as soon as it is done; those of other makes than Python's are asked from time to time."""
     if all(isinstance(future, Future) for future in futures):
         yield from as_completed(futures)
         return
-    waiting, since = list(futures), time.monotonic()
+    waiting, since = deque(futures), time.monotonic()
     while waiting:
-        done = [future for future in waiting if future.done()]
-        yield from done
-        if done:
-            waiting, since = [future for future in waiting if future not in done], time.monotonic()
-        else:
-            time.sleep(min(max(POLL_SHARE * (time.monotonic() - since), 0.05), POLL_SECONDS))
+        for _ in range(len(waiting)):
+            future = waiting.popleft()
+            if future.done():
+                yield future
+                since = time.monotonic()
+            else:
+                waiting.append(future)
+        time.sleep(min(max(POLL_SHARE * (time.monotonic() - since), 0.05), POLL_SECONDS))
 
 
 def _died(items: Sequence[Item], error: Exception, job: Job) -> Rows:
