@@ -12,6 +12,7 @@ import argparse
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -81,13 +82,21 @@ def report_speed(items: Sequence[Item], place: Path) -> None:
     times = []
     with cluster(1) as one, cluster(2) as two:
         clients = {"one": one, "two": two}
+        before = [worked(client) for client in (one, two)]
         for turn in range(TURNS):
             part = items[turn::TURNS]
             times.append([seconds(partial(compute, clients[name], part, place / name)) for name in clients])
+        spent = [worked(client) - start for client, start in zip((one, two), before, strict=True)]
     alone, both = (sum(column) for column in zip(*times, strict=True))
     row("on one worker, on two", f"{alone:.1f} s, {both:.1f} s")
+    row("processor seconds of these workers", f"{spent[0]:.1f}, {spent[1]:.1f}")
     turns = ", ".join(f"{one / two:.2f}" for one, two in times)
     row("times as fast on two", f"{alone / both:.2f} (in {TURNS} turns: {turns})")
+
+
+def worked(client: Client) -> float:
+    """Processor seconds that all workers have used, which other programs disturb less than time."""
+    return sum(client.run(time.process_time).values())
 
 
 def report_survival(items: Sequence[Item], place: Path) -> None:
