@@ -60,13 +60,24 @@ def tune(length: float, random: np.random.Generator) -> np.ndarray:
 
 @contextmanager
 def cluster(workers: int, memory: str | float = 0) -> Iterator[Client]:
-    """A client of `workers` processes of one thread, models loaded and all imported: that is not what is timed."""
+    """A client of `workers` processes of one thread, models loaded and all imported: that is not what is timed.
+
+    Each is bound to a core, as a queue would do: one that reads ahead on another's core is no single worker.
+    """
     with (
         LocalCluster(n_workers=workers, threads_per_worker=1, memory_limit=memory, dashboard_address=":0") as made,
         Client(made) as client,
     ):
+        for core, worker in zip(sorted(os.sched_getaffinity(0)), client.nthreads(), strict=False):
+            client.run(bind, core, workers=[worker])
         client.run(warm)
         yield client
+
+
+def bind(core: int) -> None:
+    """Bind all threads of this process, and those they start, to one core."""
+    for thread in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
 
 
 def warm() -> None:
