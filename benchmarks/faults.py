@@ -90,7 +90,7 @@ def dask_worker_killed(music: Path, output: Path, random: np.random.Generator) -
     """One worker of a local Dask cluster is killed."""
     from distributed import Client, LocalCluster
 
-    with LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         victim = next(iter(client.run(os.getpid).values()))
         with disturbed(lambda: os.kill(victim, signal.SIGKILL), random.uniform(0, 12)):
             return ending_of(

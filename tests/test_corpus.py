@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -62,7 +64,6 @@ def assert_like_single_calls(dataset: ICDataset, folder: Path) -> None:
         np.testing.assert_allclose(result.stderr, single.stderr, atol=1e-4)
         np.testing.assert_allclose(result.time, single.time, rtol=0, atol=0)
         assert result.provenance == single.provenance
-    assert not list(dataset.path.rglob(".*"))
 
 
 def never(*_: object) -> None:
@@ -75,8 +76,9 @@ def test_a_corpus_has_the_numbers_of_single_calls(
 ) -> None:
     dataset = compute_corpus([music], tmp_path / "out", workers=workers, shard_files=3, **FAST)
     assert_like_single_calls(dataset, music)
+    assert not list(dataset.path.rglob(".*"))
     monkeypatch.setattr(run, "run_shard", never)
-    monkeypatch.setattr(run, "run_shards", lambda shards, *_: iter(shards))
+    monkeypatch.setattr(run, "run_shards", lambda shards, *_: (shard for shard in shards))
     again = compute_corpus([music], tmp_path / "out", shard_files=2, on_shard=never, **FAST)
     assert_like_single_calls(again, music)
 
@@ -158,6 +160,61 @@ def test_an_executor_that_is_lost_ends_the_run_with_a_sentence(music: Path, tmp_
     with pytest.raises(ExecutorError, match=r"takes no more work \(cannot schedule .+\): start it again and repeat"):
         compute_corpus([music], tmp_path / "out", executor=pool, shard_files=2, **FAST)
     assert ICDataset(tmp_path / "out").files().empty
+
+
+def test_what_a_killed_process_left_unfinished_is_swept_up_later(music: Path, tmp_path: Path) -> None:
+    items = [Item("a", str(music / "a.wav"))]
+    compute_corpus(items, tmp_path / "out", **FAST)
+    old, new = (tmp_path / "out" / "values" / f".part-{name}" for name in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    compute_corpus(items, tmp_path / "out", **FAST)
+    assert (old.exists(), new.exists()) == (False, True)  # another job may be writing the new one
+
+
+class Promise:
+    """A future like Dask's, whose result a cluster makes again as long as somebody holds it."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> list[dict[str, Any]]:
+        return self.rows
+
+
+class Promises:
+    """Runs what it is given at once; knows which of its futures are still held."""
+
+    def __init__(self) -> None:
+        self.given: list[weakref.ref[Promise]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Promise:
+        promise = Promise(fn(*args))
+        self.given.append(weakref.ref(promise))
+        return promise
+
+    def held(self) -> int:
+        gc.collect()  # the traceback of a broken file holds frames
+        return sum(promise() is not None for promise in self.given)
+
+
+def test_what_is_done_is_let_go_so_that_no_cluster_does_it_again(music: Path, tmp_path: Path) -> None:
+    promises, held = Promises(), list[int]()
+    compute_corpus(
+        [music],
+        tmp_path / "out",
+        executor=promises,
+        shard_files=2,
+        on_shard=lambda _: held.append(promises.held()),
+        **FAST,
+    )
+    assert len(promises.given) == 4
+    assert held == [4, 3, 2, 1]
+    assert promises.held() == 0
 
 
 def test_jobs_of_an_array_share_the_work(music: Path, tmp_path: Path) -> None:
@@ -344,6 +401,60 @@ def test_a_failed_file_is_computed_again_when_it_has_changed_or_on_demand(music:
     dataset = ICDataset(output)
     assert sorted(dataset.files()["status"]) == ["error", "ok", "ok"]
     assert dataset.result(str(place / "broken.wav")).ic.shape == dataset.result(str(place / "a.wav")).ic.shape
+
+
+def test_a_file_whose_sound_has_changed_is_computed_again(music: Path, tmp_path: Path) -> None:
+    place, output = tmp_path / "music", tmp_path / "out"
+    place.mkdir()
+    for name in ("a.wav", "b b.flac"):
+        (place / name).write_bytes((music / name).read_bytes())
+    a, b = (str(place / name) for name in ("a.wav", "b b.flac"))
+
+    def computed(*sources: Path | Item) -> list[str]:
+        names: list[str] = []
+        compute_corpus(
+            sources or [place], output, on_shard=lambda rows: names.extend(row["file"] for row in rows), **FAST
+        )
+        return names
+
+    assert sorted(computed()) == [a, b]
+    soundfile.write(a, np.random.default_rng(9).normal(0, 0.1, RATE), RATE)
+    assert computed() == [a]
+    dataset = ICDataset(output)
+    for name in (a, b):
+        np.testing.assert_allclose(dataset.result(name).ic, compute_ic(name, **FAST).ic, atol=1e-4)
+    assert len(dataset.values()) == dataset.files()["frames"].sum() * len(FAST["noise_levels"])
+    assert computed() == []
+    # Neither another time nor other tags nor another container are another sound.
+    os.utime(b, ns=(1, 1))
+    samples, rate = soundfile.read(a, dtype="int16")
+    with soundfile.SoundFile(a, "w", rate, 1) as file:
+        file.title = "tagged"
+        file.write(samples)
+    assert computed() == []
+    assert dataset.files().set_index("file").loc[b, "modified"].value == 1
+    # What is out of reach keeps its values.
+    (place / "a.wav").rename(tmp_path / "elsewhere.wav")
+    assert computed(place / "b b.flac", Item(a, a)) == []
+    assert dataset.result(a).ic.shape[1] > 0
+    # Another stretch of a file is another sound.
+    assert computed(Item(b, b, 0.2, 0.8)) == [b]
+    assert len(dataset.result(b).time) == 7
+
+
+def test_work_is_shared_so_that_no_worker_ends_long_after_the_others() -> None:
+    assert [run.shard_size(files, 2) for files in (0, 3, 8, 200, 900)] == [1, 1, 1, 25, 100]
+    assert [run.shard_size(files, 1) for files in (0, 3, 200)] == [1, 3, 100]
+    assert (run.workers_of(3, None), run.workers_of(0, None)) == (3, 1)
+
+
+def test_workers_begin_with_the_longest_files(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[list[Item]] = []
+    monkeypatch.setattr(run, "run_shards", lambda shards, *_: ([] for _ in map(handed.append, shards)))
+    compute_corpus([music], tmp_path / "out", workers=3, shard_files=2, **FAST)
+    sizes = [Path(item.path).stat().st_size for shard in handed for item in shard]
+    assert len(sizes) == len(NAMES)
+    assert sizes == sorted(sizes, reverse=True)
 
 
 def test_the_next_file_is_read_while_one_is_computed(

@@ -125,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
     add("--threads", type=int, help="of PyTorch in a worker (1 in local processes)")
     add("--scheduler", help="address of a Dask scheduler to compute on, tcp://host:8786")
     add("--shard", type=shard, default=(1, 1), help="i/n: this job's share, for arrays of jobs (1/1)")
-    add("--shard-files", type=int, default=100, help="files computed and written together (%(default)s)")
+    add("--shard-files", type=int, help="files computed and written together (100, or some shards for every worker)")
     add("--retry-failed", action="store_true", help="compute files again that had an error, changed or not")
     add("--dry-run", action="store_true", help="only estimate time and size")
     add("--preset", help="draft, standard (default), pa-audioic or exact")

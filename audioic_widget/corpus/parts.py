@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from audioic_widget.corpus.sources import Item
@@ -24,6 +27,9 @@ Row = dict[str, Any]
 
 ROW_GROUP = 1 << 17
 """Rows that are compressed together: enough that a reader's overhead does not count."""
+
+ABANDONED_SECONDS = 3_600
+"""Age from which on an unfinished file is nobody's any more: other jobs may be writing to the same dataset."""
 
 VALUES = pa.schema(
     [
@@ -109,6 +115,15 @@ def restore_files(output: Path) -> None:
             _write_files_of(values)
 
 
+def sweep(output: Path) -> None:
+    """Delete the unfinished files of processes that were killed while they wrote."""
+    for folder in ("values", "files"):
+        for path in (output / folder).glob(".part-*"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                    path.unlink()
+
+
 def _write_files_of(values: Path) -> None:
     metadata = pq.read_schema(values).metadata
     table = pa.Table.from_pylist(json.loads(metadata[b"files"]), schema=FILES)
@@ -122,21 +137,21 @@ def _write_table(table: pa.Table, path: Path) -> None:
         pq.write_table(table, file, compression="zstd", row_group_size=ROW_GROUP)
 
 
-def forget_failed(output: Path, ids: set[str], *, changed_only: bool) -> None:
-    """Take files without a result out of the table of files, so that they are computed again: of `ids`, if changed since."""
+def read_rows(part: Path) -> list[Row]:
+    """The rows of one part of the table of files."""
+    rows: list[Row] = pq.read_table(part).to_pylist()
+    return [{**row, "modified": None if row["modified"] is None else row["modified"].value} for row in rows]
 
-    def is_kept(row: Row) -> bool:
-        if row["status"] == "ok" or row["file"] not in ids:
-            return True
-        modified = None if row["modified"] is None else row["modified"].value
-        return changed_only and version_of(row["path"]) == (row["bytes"], modified)
 
-    for path in sorted((output / "files").glob("part-*.parquet")):
-        table = pq.read_table(path)
-        kept = [is_kept(row) for row in table.to_pylist()]
-        if not any(kept):
-            # Values first: what is left of a part is made whole from them.
-            (output / "values" / path.name).unlink(missing_ok=True)
-            path.unlink()
-        elif not all(kept):
-            _write_table(table.filter(pa.array(kept)), path)
+def rewrite_part(part: Path, rows: Sequence[Row]) -> None:
+    """Leave of a part, named by its table of files, the files of `rows` alone, and these rows of them."""
+    values = part.parent.parent / "values" / part.name
+    if rows:
+        table = pq.read_table(values)
+        left = table.filter(pc.is_in(table["file"].cast(pa.string()), pa.array([row["file"] for row in rows])))
+        _write_table(left.replace_schema_metadata({**table.schema.metadata, b"files": json.dumps(list(rows))}), values)
+        _write_files_of(values)
+    else:
+        # Values first: what is left of a part is made whole from them.
+        values.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)

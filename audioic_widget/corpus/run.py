@@ -6,9 +6,10 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tqdm.auto import tqdm
 
+from audioic_widget.corpus.changes import forget
 from audioic_widget.corpus.dataset import ICDataset
-from audioic_widget.corpus.parts import Row, forget_failed, restore_files, row_of, write_part
+from audioic_widget.corpus.parts import Row, restore_files, row_of, sweep, version_of, write_part
 from audioic_widget.corpus.shard import Job, run_shard
 from audioic_widget.corpus.sources import Item, find_items
 from audioic_widget.errors import AudioICError, ExecutorError, OutputError, SettingsError
@@ -29,7 +31,10 @@ if TYPE_CHECKING:
     from distributed import Client
 
 SHARD_FILES = 100
-"""Files of a shard: few enough to lose, enough that parts are not too small."""
+"""Most files of a shard that is not asked for otherwise: few enough to lose, enough that parts are not too small."""
+
+SHARDS_A_WORKER = 4
+"""At least, where there are files enough: with a single one each, all would wait for the one that has the longest files."""
 
 Rows = list[Row]
 
@@ -39,6 +44,9 @@ ROUNDS_IN_VAIN = 2
 
 POLL_SECONDS = 2.0
 """At most, between questions to jobs that do not say themselves that they are done."""
+
+POLL_SHARE = 0.02
+"""Of the time waited already, until the next question: what asking late costs at most."""
 
 
 class Submits(Protocol):
@@ -60,7 +68,7 @@ def compute_corpus(
     threads: int | None = None,
     executor: Submits | Client | None = None,
     shard: tuple[int, int] = (1, 1),
-    shard_files: int = SHARD_FILES,
+    shard_files: int | None = None,
     retry_failed: bool = False,
     progress: bool = False,
     on_shard: Callable[[Rows], None] | None = None,
@@ -86,10 +94,13 @@ def compute_corpus(
         scheduler is lost), or anything with the interface of `concurrent.futures.Executor`, such as submitit's executors.
     shard : (int, int)
         ``(i, n)``: every n-th file from the i-th on, i from 1; for arrays of jobs that write one dataset.
-    shard_files : int
-        Files computed and written together: what a killed worker costs at most.
+    shard_files : int, optional
+        Files computed and written together: what a killed worker costs at most. If not given, `SHARD_FILES`, or fewer
+        so that all workers have some shards each; the longest files come first then, so that no worker ends long after
+        the others.
     retry_failed : bool
-        Compute files again that had an error; without it, only those that have changed since.
+        Compute files again that had an error; without it, only those that have changed since, as those with a result
+        whose sound has.
     progress : bool
         Show a bar with rate, time left and number of failures, and the link to the dashboard of a Dask client.
     on_shard : callable, optional
@@ -145,31 +156,40 @@ def compute_corpus(
     number, count = shard
     if not 1 <= number <= count:
         raise SettingsError(f"The shard must be i/n with 1 <= i <= n, not {number}/{count}.")
-    if workers < 0 or shard_files < 1:
+    if workers < 0 or (shard_files is not None and shard_files < 1):
         raise SettingsError("workers must be 0 or more and shard_files 1 or more.")
     given = [source for source in sources if isinstance(source, Item)]
     items = given + find_items([source for source in sources if not isinstance(source, Item)])
     prepare(Path(output), model, settings)
+    sweep(Path(output))
     restore_files(Path(output))
-    forget_failed(Path(output), {item.id for item in items}, changed_only=not retry_failed)
+    forget(Path(output), items, retry_failed=retry_failed)
     done = ICDataset(output).done()
-    todo = [item for item in items[number - 1 :: count] if item.id not in done]
+    sizes = {item: version_of(item.path)[0] or 0 for item in items[number - 1 :: count] if item.id not in done}
+    side_by_side = workers_of(workers, executor)
+    todo = sorted(sizes, key=sizes.__getitem__, reverse=True) if side_by_side > 1 else list(sizes)
     if threads is None and workers:
         threads = 1
     job = Job(os.fspath(Path(output).absolute()), settings, model, device, threads)
-    shards = [todo[start : start + shard_files] for start in range(0, len(todo), shard_files)]
+    size = shard_files or shard_size(len(todo), side_by_side)
+    shards = [todo[start : start + size] for start in range(0, len(todo), size)]
     if executor is None and not workers:
-        finished: Iterator[Rows] = (run_shard(each, job) for each in shards)
+        finished: Generator[Rows, None, None] = (run_shard(each, job) for each in shards)
     else:
         finished = run_shards(shards, job, _opener(workers, executor))
-    with tqdm(total=len(todo), unit="file", delay=1, leave=False, disable=not progress) as bar:
+    # By bytes: the longest files may come first.
+    with (
+        closing(finished),
+        tqdm(total=sum(sizes.values()), unit="B", unit_scale=True, delay=1, leave=False, disable=not progress) as bar,
+    ):
         if progress and (link := getattr(executor, "dashboard_link", None)):
             bar.write(f"Dask dashboard: {link}")
-        failures = 0
+        files = failures = 0
         for rows in finished:
+            files += len(rows)
             failures += sum(row["status"] != "ok" for row in rows)
-            bar.set_postfix(failures=failures, refresh=False)
-            bar.update(len(rows))
+            bar.set_postfix(files=f"{files}/{len(todo)}", failures=failures, refresh=False)
+            bar.update(sum(row["bytes"] or 0 for row in rows))
             if on_shard is not None:
                 on_shard(rows)
     return ICDataset(output)
@@ -177,7 +197,7 @@ def compute_corpus(
 
 def run_shards(
     shards: Sequence[Sequence[Item]], job: Job, opened: Callable[[], AbstractContextManager[Submits]]
-) -> Iterator[Rows]:
+) -> Generator[Rows, None, None]:
     """Run all `shards`; the rows of each as it is done.
 
     What a dying worker took with it is run again, together as long as something gets done, then file by file; a file
@@ -206,21 +226,23 @@ def run_shards(
 
 def _run_together(
     shards: Sequence[list[Item]], job: Job, pool: Submits
-) -> Iterator[tuple[list[Item], Rows | Exception]]:
+) -> Generator[tuple[list[Item], Rows | Exception], None, None]:
     """Run `shards` side by side: each with its rows, or the death of its worker by whatever name its executor calls it."""
     futures: dict[Any, list[Item]] = {}
     try:
         for shard in shards:
             futures[_submit(pool, shard, job)] = shard
-        for future in _as_completed(list(futures)):
+        for future in _as_completed(futures):
+            shard = futures.pop(future)
             try:
-                rows = future.result()
+                answer = future.result()
             except AudioICError:
                 raise
             except Exception as error:
-                yield futures[future], error
-            else:
-                yield futures[future], rows
+                answer = error
+            # Should a worker die, Dask computes again what it had done, as long as anybody holds the future of it.
+            del future
+            yield shard, answer
     except BaseException:
         for future in futures:
             future.cancel()
@@ -260,6 +282,25 @@ def prepare(output: Path, model: str, settings: ICSettings) -> None:
         )
 
 
+def shard_size(files: int, workers: int) -> int:
+    """Files of a shard when `workers` share `files`."""
+    share = -(-files // (SHARDS_A_WORKER * workers)) if workers > 1 else files
+    return max(min(share, SHARD_FILES), 1)
+
+
+def workers_of(workers: int, executor: Submits | Client | None) -> int:
+    """How many shards run side by side; 1 if that cannot be known."""
+    if executor is None:
+        return max(workers, 1)
+    threads_of_workers = getattr(executor, "nthreads", None)  # of a Dask client
+    if threads_of_workers is None:
+        return 1
+    try:
+        return sum(threads_of_workers().values())
+    except Exception as error:  # whatever clusters and their clients raise
+        raise _lost(error) from error
+
+
 def _opener(workers: int, executor: Submits | Client | None) -> Callable[[], AbstractContextManager[Submits]]:
     if executor is not None:
         # A Dask client runs tasks of a worker that died again by itself.
@@ -279,10 +320,14 @@ class _Given:
         try:
             return self.executor.submit(fn, *args, **self.options)
         except Exception as error:  # whatever clusters and their clients raise
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            raise ExecutorError(
-                f"The executor takes no more work ({reason}): start it again and repeat the call, what is done is kept."
-            ) from error
+            raise _lost(error) from error
+
+
+def _lost(error: Exception) -> ExecutorError:
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    return ExecutorError(
+        f"The executor takes no more work ({reason}): start it again and repeat the call, what is done is kept."
+    )
 
 
 @contextmanager
@@ -304,18 +349,21 @@ def _submit(pool: Submits, shard: list[Item], job: Job) -> Any:
         return broken
 
 
-def _as_completed(futures: Sequence[Any]) -> Iterator[Any]:
+def _as_completed(futures: Mapping[Any, object]) -> Iterator[Any]:
     """All `futures`, each as soon as it is done; those of other makes than Python's are asked from time to time."""
     if all(isinstance(future, Future) for future in futures):
         yield from as_completed(futures)
         return
-    waiting, pause = list(futures), 0.05
+    waiting, since = deque(futures), time.monotonic()
     while waiting:
-        done = [future for future in waiting if future.done()]
-        yield from done
-        waiting = [future for future in waiting if future not in done]
-        pause = 0.05 if done else min(2 * pause, POLL_SECONDS)
-        time.sleep(pause)
+        for _ in range(len(waiting)):
+            future = waiting.popleft()
+            if future.done():
+                yield future
+                since = time.monotonic()
+            else:
+                waiting.append(future)
+        time.sleep(min(max(POLL_SHARE * (time.monotonic() - since), 0.05), POLL_SECONDS))
 
 
 def _died(items: Sequence[Item], error: Exception, job: Job) -> Rows:

@@ -98,10 +98,10 @@ def run_shard(items: Sequence[Item], job: Job) -> list[Row]:
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     load_model(job.model, job.device)
-    rows, tables = [], []
+    # Before any is read: a file that changes meanwhile has changed since.
+    rows, tables = [row_of(item) for item in items], []
     with closing(prepared_ahead(items, job)) as coming:
-        for item, preparing in coming:
-            row = row_of(item)
+        for row, (item, preparing) in zip(rows, coming, strict=True):
             try:
                 result, seconds = compute_item(preparing.result(), job)
                 audio = result.provenance["audio"]
@@ -112,7 +112,6 @@ def run_shard(items: Sequence[Item], job: Job) -> list[Row]:
                 raise
             except (AudioICError, MemoryError) as error:
                 row.update(status="error", error=str(error) or "It does not fit into memory.")
-            rows.append(row)
     write_part(items, rows, tables, Path(job.output), job.settings)
     return rows
 
