@@ -62,7 +62,8 @@ def test_a_solve_never_waits_for_the_host(mini: dict[str, ICModel], solver: str,
         "fixed": FixedProbes(signs),
         "exact": ExactTrace(x),
     }
-    field = mini["cuda"].head.frozen(torch.bfloat16).bind(torch.randn(2, 7, 192, device="cuda"))
+    dim = mini["cuda"].head.output.in_features
+    field = mini["cuda"].head.frozen(torch.bfloat16).bind(torch.randn(2, 7, dim, device="cuda"))
     times = time_grid(torch.tensor([1.0, 0.7], device="cuda"), 5, "quadratic")
     with waiting_is_an_error():
         for _ in fixed_step_trajectory(field, x, times, estimators[kind], METHODS[solver]):
