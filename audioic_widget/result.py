@@ -13,7 +13,7 @@ from scipy.signal import find_peaks
 
 from audioic_widget.errors import SettingsError
 from audioic_widget.frames import FRAME_PERIOD
-from audioic_widget.likelihood.bounds import ROUNDING, floor, no_knowledge
+from audioic_widget.likelihood.bounds import SLACK, floor, no_knowledge
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,8 +104,8 @@ class ICResult:
 
     @property
     def below_floor(self) -> NDArray[np.bool_]:
-        """Values ``(L, F)`` that no exact flow could give: an alarm about the model or the noising mode."""
-        floors = np.array([floor(level) - ROUNDING for level in self.noise_levels])
+        """Values ``(L, F)`` more than a nat below what an exact flow could give: an alarm about the model or the mode."""
+        floors = np.array([floor(level) - SLACK for level in self.noise_levels])
         scales = self.provenance.get("normalized")
         if scales is not None:
             floors = (floors - np.array(scales["shift"])) / np.array(scales["scale"])

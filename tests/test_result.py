@@ -63,7 +63,7 @@ def test_values_below_the_floor_are_flagged() -> None:
     bound = floor(0.3)
     at_the_floor = result([float(np.float32(floor(1.0))) - 1e-6], levels=[1.0])  # as every value is where s = 1
     assert not at_the_floor.below_floor.any()
-    flagged = result([-1e9, -1e9, NAN], [bound + 0.1, bound - 0.1, NAN], levels=[0.0, 0.3]).below_floor
+    flagged = result([-1e9, -1e9, NAN], [bound - 0.9, bound - 1.1, NAN], levels=[0.0, 0.3]).below_floor
     np.testing.assert_array_equal(flagged, [[False, False, False], [False, True, False]])
 
 
@@ -186,12 +186,12 @@ def test_every_peak_is_a_value_no_lower_than_its_neighbours(values: Any, distanc
 
 def test_summary_has_a_row_a_level() -> None:
     bound = floor(0.3)
-    table = result([NAN, 2, 4, bound - 1], [NAN, NAN, NAN, NAN], levels=[0.3, 0.6]).summary()
+    table = result([NAN, 2, 4, bound - 2], [NAN, NAN, NAN, NAN], levels=[0.3, 0.6]).summary()
     row = table.iloc[0]
     assert (row["noise_level"], row["frames"], row["max"], row["below_floor"]) == (0.3, 3, 4, pytest.approx(1 / 3))
-    known = [2, 4, bound - 1]
+    known = [2, 4, bound - 2]
     assert row[["mean", "sd", "min", "stderr"]].tolist() == pytest.approx(
-        [np.mean(known), np.std(known), bound - 1, 0.5]
+        [np.mean(known), np.std(known), bound - 2, 0.5]
     )
     silent = table.iloc[1]
     assert (silent["frames"], silent["below_floor"]) == (0, 0)

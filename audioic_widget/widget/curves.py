@@ -8,7 +8,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from audioic_widget.likelihood.bounds import ROUNDING, floor
+from audioic_widget.likelihood.bounds import SLACK, floor
 
 BELOW_FLOOR = 8
 """Added to the state of a value that no exact flow could give."""
@@ -62,5 +62,5 @@ class Curves:
         for values, errors, level in zip(ic, stderr, levels, strict=True):
             row = self.levels.index(level)
             self.ic[row, span], self.stderr[row, span] = values, errors
-            states = np.where(values < floor(level) - ROUNDING, BELOW_FLOOR | state, state)
+            states = np.where(values < floor(level) - SLACK, BELOW_FLOOR | state, state)
             self.states[row, span] = np.where(np.isnan(values), State.NONE, states)
