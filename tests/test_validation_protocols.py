@@ -285,11 +285,20 @@ def test_the_top_line_of_a_score_is_its_highest_tones() -> None:
     assert top_line(notes).tolist() == [67, 64, 59]
 
 
-def test_probes_are_all_twelve_tones_above_the_tonic_after_the_same_context() -> None:
+def test_height_and_fit_of_probes_are_not_confounded_over_units() -> None:
+    """Over twelve units every degree is every step of the probed octave once."""
+    items = [item for item in probe_tones.make(12, SEED) if item.condition == "major"]
+    steps = np.array([item.tones[-1].pitch for item in items]).reshape(12, 12)
+    steps -= steps.min(axis=1, keepdims=True)
+    assert all(sorted(step) == list(range(12)) for step in (*steps, *steps.T))
+
+
+def test_probes_are_all_twelve_tones_of_an_octave_after_the_same_context() -> None:
     items = [item for item in probe_tones.make(3, SEED) if item.unit == 1 and item.condition == "minor"]
     assert len({item.tones[:-1] for item in items}) == 1
     probes = [item.tones[-1].pitch for item in items]
-    assert np.diff(probes).tolist() == [1] * 11
+    assert [(probe - probes[0]) % 12 for probe in probes] == list(range(12))
+    assert max(probes) - min(probes) == 11
     assert {(tone.pitch - probes[0]) % 12 for tone in items[0].tones[:-1]} == {0, 2, 3, 5, 7, 8, 11}
     assert items[0].expected == pytest.approx(6.33)
 

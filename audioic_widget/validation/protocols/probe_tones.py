@@ -1,6 +1,8 @@
 """Probe tones: whether a tone surprises less the better it fits the key.
 
-After a scale or a cadence, each of the 12 chromatic tones; expected are the ratings of Krumhansl and Kessler (1982).
+After a scale or a cadence, each of the 12 chromatic tones; expected are the ratings of Krumhansl and Kessler (1982). Theirs
+were Shepard tones, which have no height. Ours have, and what is far from the last tone surprises, so the octave
+that is probed begins elsewhere in every unit.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ def make(n_units: int, seed: int) -> list[Item]:
         for mode, ratings in PROFILES.items():
             context = context_of(tonic, SCALES[mode], timbre, unit % 3)
             for degree, rating in enumerate(ratings):
-                tones = (*context, Tone(probe, NOTE_FRAMES, tonic + degree, timbre))
+                lowest = 7 * unit % 12  # semitones of the probed octave that lie below the tonic
+                pitch = tonic - lowest + (degree + lowest) % 12
+                tones = (*context, Tone(probe, NOTE_FRAMES, pitch, timbre))
                 frames = probe + NOTE_FRAMES + EDGE_FRAMES
                 items.append(Item(unit, mode, timbre, tones, frames, np.array([probe]), np.array([rating])))
     return items
