@@ -1,9 +1,10 @@
 """A corpus on a local Dask cluster, one worker against two: ``python benchmarks/corpus.py [--files 200] [--only PART...]``.
 
 Renders files of 10 to 200 s (log-uniform: one minute on average) and a corrupt one; computes them in parts, each on one
-worker and on two; then all on two, one of which is killed on the way and the run itself interrupted, and
-finished by a second call; and each file by itself, to compare. Then a file of three hours: the most memory that its
-worker held, beside that of a short one; and many files of 1 to 3 s beside one of all their sound. Prints a Markdown table; about a quarter of an hour on two cores.
+worker and on two; then all on two, one of which is killed on the way and the run itself interrupted, and finished by a
+second call; and each file by itself, to compare. Then a file of three hours: the most memory that its worker held,
+beside that of a short one; and many files of 1 to 3 s beside one of all their sound. Prints a Markdown table; about
+twenty minutes on two cores.
 """
 
 from __future__ import annotations
