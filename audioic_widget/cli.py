@@ -10,7 +10,8 @@ import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -49,19 +50,32 @@ def run(options: Namespace) -> int:
     settings = settings_of(options)
     paths = [Path(name) for name in names_of(options.audio_files)]
     outputs = output_paths(paths, Path(options.output_dir))
-    Path(options.output_dir).mkdir(parents=True, exist_ok=True)
-    # Torch is slow to import: help and mistakes do not wait for it.
-    from audioic_widget.model.catalogue import load_model
+    with folder_if_needed(Path(options.output_dir)):
+        # Torch is slow to import: help and mistakes do not wait for it.
+        from audioic_widget.model.catalogue import load_model
 
-    model = load_model(options.model, options.device)
-    status = 0
-    for path, output in zip(paths, outputs, strict=True):
-        try:
-            write_one(path, output, model, settings)
-            print(f"{path} -> {output}")
-        except AudioICError as error:
-            status = failed(error)
+        model = load_model(options.model, options.device)
+        status = 0
+        for path, output in zip(paths, outputs, strict=True):
+            try:
+                write_one(path, output, model, settings)
+                print(f"{path} -> {output}")
+            except AudioICError as error:
+                status = failed(error)
     return status
+
+
+@contextmanager
+def folder_if_needed(folder: Path) -> Iterator[None]:
+    """`folder`, made at once, so that it can be, and gone again if nothing was written into it."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it is not empty, as it should be
+            for path in made:
+                path.rmdir()
 
 
 def parser() -> ArgumentParser:

@@ -12,7 +12,7 @@ from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.result import ICResult
 
 Kind = Literal["impulse", "hold", "linear"]
-Unit = Literal["raw", "z"]
+Unit = Literal["raw", "z", "zscore"]
 
 
 def resample(result: ICResult, rate: float, kind: Kind = "impulse", unit: Unit = "raw") -> NDArray[np.float64]:
@@ -26,8 +26,9 @@ def resample(result: ICResult, rate: float, kind: Kind = "impulse", unit: Unit =
     kind : {"impulse", "hold", "linear"}
         One sample, nearest to the frame's end, has the value and all others 0 (for response functions); the value
         over its frame's whole span; or straight lines between the ends of frames.
-    unit : {"raw", "z"}
-        Nats, or each level at mean 0 and standard deviation 1 over its frames before resampling.
+    unit : {"raw", "z", "zscore"}
+        Nats, or each level at mean 0 and standard deviation 1 over its frames before resampling; "zscore", as
+        `ICResult.normalized` calls it, is another name of "z".
 
     Returns
     -------
@@ -56,9 +57,10 @@ def resample(result: ICResult, rate: float, kind: Kind = "impulse", unit: Unit =
         raise SettingsError(f"At {rate:g} samples a second impulses fall on each other: use 10.8 or more.")
     duration = result.provenance.get("audio", {}).get("duration", result.time[-1] if len(result.time) else 0.0)
     samples = np.arange(round(duration * rate)) / rate
-    rows = (result.normalized("zscore") if unit == "z" else result).ic
+    standard = unit != "raw"
+    rows = (result.normalized("zscore") if standard else result).ic
     out = np.stack([_row(result.time, row, samples, rate, kind) for row in rows])
-    return np.nan_to_num(out, nan=0.0) if unit == "z" or kind == "impulse" else out
+    return np.nan_to_num(out, nan=0.0) if standard or kind == "impulse" else out
 
 
 def _row(

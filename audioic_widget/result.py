@@ -262,7 +262,10 @@ class ICResult:
         return read_npz(path)
 
     def resample(
-        self, rate: float, kind: Literal["impulse", "hold", "linear"] = "impulse", unit: Literal["raw", "z"] = "raw"
+        self,
+        rate: float,
+        kind: Literal["impulse", "hold", "linear"] = "impulse",
+        unit: Literal["raw", "z", "zscore"] = "raw",
     ) -> Floats:
         """Regressors ``(L, n)`` at `rate` samples a second from the recording's begin; `kind` and `unit` as in `regressors.resample`."""
         from audioic_widget.regressors import resample

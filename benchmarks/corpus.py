@@ -1,9 +1,10 @@
 """A corpus on a local Dask cluster, one worker against two: ``python benchmarks/corpus.py [--files 200] [--only PART...]``.
 
 Renders files of 10 to 200 s (log-uniform: one minute on average) and a corrupt one; computes them in parts, each on one
-worker and on two; then all on two, one of which is killed on the way and the run itself interrupted, and
-finished by a second call; and each file by itself, to compare. Then a file of three hours: the most memory that its
-worker held, beside that of a short one. Prints a Markdown table; about a quarter of an hour on two cores.
+worker and on two; then all on two, one of which is killed on the way and the run itself interrupted, and finished by a
+second call; and each file by itself, to compare. Then a file of three hours: the most memory that its worker held,
+beside that of a short one; and many files of 1 to 3 s beside one of all their sound. Prints a Markdown table; about
+twenty minutes on two cores.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import torch
 from distributed import Client, LocalCluster
 from models import machine, seconds
 
@@ -35,7 +37,10 @@ SETTINGS: dict[str, Any] = {"preset": "draft", "noise_levels": (0.0, 0.3, 0.6), 
 TURNS = 4
 """Parts of the corpus timed on one worker and on two in turn: what disturbs the machine disturbs both."""
 
-REPORTS = ("speed", "survival", "memory")
+REPORTS = ("speed", "survival", "memory", "short")
+
+SHORT_FILES = 200
+"""Files of 1 to 3 s, to compare with one file of all their sound: what computing files together could save at most."""
 
 Report = Callable[[list[dict[str, Any]]], None]
 
@@ -164,6 +169,26 @@ def report_memory(place: Path, hours: float) -> None:
         row(f"most memory of a worker, a file of {minutes} min", f"{peak:.2f} GB ({status}, {frames} frames)")
 
 
+def report_short(place: Path) -> None:
+    """Compute short files one after the other and one long file of the same sound, in one thread here, in turns."""
+    random, folder = np.random.default_rng(0), place / "short-files"
+    folder.mkdir()
+    tunes = [tune(length, random) for length in random.uniform(1, 3, SHORT_FILES)]
+    for number, samples in enumerate(tunes):
+        soundfile.write(folder / f"{number:04d}.flac", samples, RATE)
+    soundfile.write(place / "together.flac", np.concatenate(tunes), RATE)
+    torch.set_num_threads(1)
+    for preset in ("draft", "standard"):
+        settings = {**SETTINGS, "preset": preset}
+        spent: dict[str, float] = {}
+        for name, source in (("short", folder), ("together", place / "together.flac")):
+            begin = time.process_time()
+            data = compute_corpus([source], place / f"{name}-{preset}", threads=1, **settings)
+            spent[name] = (time.process_time() - begin) / data.files()["frames"].sum() / len(SETTINGS["noise_levels"])
+        each = ", ".join(f"{1000 * cost:.2f}" for cost in spent.values())
+        row(f"{SHORT_FILES} files of 1 to 3 s, one file of all: ms of processor a frame and level, {preset}", each)
+
+
 def high_water_mark() -> float:
     """GB that this process has held at most."""
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -196,6 +221,8 @@ def main() -> None:
             report_survival(items, place)
         if "memory" in options.only:
             report_memory(place, options.hours)
+        if "short" in options.only:
+            report_short(place)
 
 
 if __name__ == "__main__":

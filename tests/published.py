@@ -1,4 +1,4 @@
-"""Published files with random weights, and what the published codec computes, written down straight."""
+"""Published files with random weights, and what the published networks compute, written down straight."""
 
 from __future__ import annotations
 
@@ -101,3 +101,107 @@ def latents_of(state: State, samples: np.ndarray) -> Tensor:
         return x.tanh() / 0.06
     x = (x - x.mean(-1, keepdim=True)) / (x.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
     return (0.06 * x) / 0.06
+
+
+DIM, DEPTH, HEADS, HEAD_DIM, BLOCKS = 256, 12, 8, 64, 8
+"""Of the published flow: width, layers and attention heads of the backbone, width of one, blocks of the velocity field."""
+
+
+def flow_state(seed: int = 0) -> State:
+    """Random weights of the published flow, 16.7 M of them, under the published names."""
+    torch.manual_seed(seed)
+    state: State = {}
+
+    def linear(name: str, size_in: int, size_out: int, bias: bool = True) -> None:
+        state[f"{name}.weight"] = torch.randn(size_out, size_in) / math.sqrt(size_in)
+        if bias:
+            state[f"{name}.bias"] = 0.1 * torch.randn(size_out)
+
+    linear("backbone.project_in", 64, DIM, bias=False)
+    for layer in range(DEPTH):
+        attention, forward = (f"backbone.attn_layers.layers.{2 * layer + half}" for half in (0, 1))
+        for name in ("to_q", "to_k", "to_v"):
+            linear(f"{attention}.1.{name}", DIM, HEADS * HEAD_DIM, bias=False)
+        linear(f"{attention}.1.to_out", HEADS * HEAD_DIM, DIM, bias=False)
+        linear(f"{forward}.1.ff.0.0", DIM, 4 * DIM)
+        linear(f"{forward}.1.ff.2", 4 * DIM, DIM)
+        for part in (attention, forward):
+            state[f"{part}.0.0.gamma"] = 0.1 * torch.randn(DIM)
+    state["backbone.attn_layers.rotary_pos_emb.inv_freq"] = 10_000.0 ** (-torch.arange(0, 32, 2) / 32)
+    state["backbone.attn_layers.final_norm.gamma"] = 0.1 * torch.randn(DIM)
+    state["diff_mlp.time_emb.freqs"] = 16 * torch.randn(DIM // 2)
+    for number in (0, 2, 4):
+        linear(f"diff_mlp.emb_proj.{number}", DIM, DIM)
+    linear("diff_mlp.linear_input", 64 + DIM, DIM)
+    for block in range(BLOCKS):
+        linear(f"diff_mlp.layers.{block}.ff.to_mlp", DIM, 4 * DIM, bias=False)
+        linear(f"diff_mlp.layers.{block}.ff.to_out", 2 * DIM, DIM, bias=False)
+        linear(f"diff_mlp.layers.{block}.norm.scale_proj", DIM, DIM)
+    linear("diff_mlp.norm_output.scale_proj", DIM, DIM)
+    linear("diff_mlp.norm_output.shift_proj", DIM, DIM)
+    linear("diff_mlp.linear_output", DIM, 64)
+    return state
+
+
+def save_flow(path: Path) -> Path:
+    """A flow file in the published format and size; its solver holds the head a second time."""
+    state = flow_state()
+    twins = {
+        name.replace("diff_mlp.", "ode.ode_approx."): state[name] for name in state if name.startswith("diff_mlp.")
+    }
+    shape = {"dim": DIM, "depth": DEPTH, "heads": HEADS, "rotary_pos_emb": True, "attn_flash": True}
+    kwargs = {"transformer_wrapper_hparams": {}, "causal_transformer_hparams": shape}
+    content = {"model_state_dict": {**state, **twins}, "max_seq_length": 4600, "model_type": "LTM-rectflows"}
+    torch.save({**content, "model_kwargs": kwargs}, path)
+    return path
+
+
+def contexts_of(state: State, latents: Tensor) -> Tensor:
+    """Contexts ``(T, 256)`` of `latents` ``(T, 64)``."""
+
+    def norm(x: Tensor, name: str) -> Tensor:
+        return F.layer_norm(x, (DIM,)) * (state[f"backbone.attn_layers.{name}.gamma"] + 1)
+
+    angles = torch.outer(torch.arange(len(latents)).float(), state["backbone.attn_layers.rotary_pos_emb.inv_freq"])
+
+    def rotated(x: Tensor) -> Tensor:
+        turned = torch.view_as_complex(x[..., :32].unflatten(-1, (16, 2)).contiguous()) * torch.exp(1j * angles)
+        return torch.cat((torch.view_as_real(turned).flatten(-2), x[..., 32:]), dim=-1)
+
+    unseen = torch.ones(len(latents), len(latents)).triu(1).bool()
+    x = latents @ state["backbone.project_in.weight"].T
+    for layer in range(0, 2 * DEPTH, 2):
+        y, name = norm(x, f"layers.{layer}.0.0"), f"backbone.attn_layers.layers.{layer}.1"
+        q, k, v = (
+            (y @ state[f"{name}.to_{which}.weight"].T).unflatten(-1, (HEADS, HEAD_DIM)).transpose(0, 1)
+            for which in "qkv"
+        )
+        scores = rotated(q) @ rotated(k).transpose(-1, -2) / math.sqrt(HEAD_DIM)
+        mixed = scores.masked_fill(unseen, -math.inf).softmax(-1) @ v
+        x = x + mixed.transpose(0, 1).flatten(1) @ state[f"{name}.to_out.weight"].T
+        y, name = norm(x, f"layers.{layer + 1}.0.0"), f"backbone.attn_layers.layers.{layer + 1}.1.ff"
+        y = F.gelu(y @ state[f"{name}.0.0.weight"].T + state[f"{name}.0.0.bias"])
+        x = x + y @ state[f"{name}.2.weight"].T + state[f"{name}.2.bias"]
+    return norm(x, "final_norm")
+
+
+def velocity_of(state: State, x: Tensor, context: Tensor, t: float) -> Tensor:
+    """Velocity ``(64,)`` of one frame at `x` ``(64,)`` and time `t`, given its context ``(256,)``."""
+
+    def linear(y: Tensor, name: str) -> Tensor:
+        return state[f"diff_mlp.{name}.weight"] @ y + state.get(f"diff_mlp.{name}.bias", 0.0)
+
+    def norm(y: Tensor) -> Tensor:
+        return (y - y.mean()) / (y.var(correction=0) + 1e-5).sqrt()
+
+    angles = (2 * t - 1) * state["diff_mlp.time_emb.freqs"]
+    time = torch.cat((angles.cos(), angles.sin()))
+    for number in (0, 2, 4):
+        time = F.silu(linear(time, f"emb_proj.{number}"))
+    h = linear(torch.cat((x, context)), "linear_input")
+    for block in range(BLOCKS):
+        y = norm(h) * (1 + linear(time, f"layers.{block}.norm.scale_proj"))
+        a, b = linear(y, f"layers.{block}.ff.to_mlp").chunk(2)
+        h = h + linear(F.silu(a) * b, f"layers.{block}.ff.to_out")
+    y = norm(h) * (1 + linear(time, "norm_output.scale_proj")) + linear(time, "norm_output.shift_proj")
+    return linear(y, "linear_output")

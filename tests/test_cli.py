@@ -83,6 +83,18 @@ def test_files_as_words_get_a_csv_each(run: Run, folder: Path) -> None:
     assert files(folder) == {"out/deep/a.csv", "out/deep/b.csv"}
 
 
+def test_a_folder_in_which_nothing_was_written_is_not_left_behind(run: Run, folder: Path) -> None:
+    (folder / "broken.wav").write_bytes(b"RIFF" * 99)
+    (folder / "mine").mkdir()
+    for words in (["broken.wav", "--output_dir", "out/deep"], ["a.wav", "--model", "maxi", "--output_dir", "out"]):
+        assert run(*words).status == 2
+        assert not (folder / "out").exists()
+    assert run("broken.wav", "--output_dir", "mine").status == 2
+    assert (folder / "mine").exists()
+    assert run("broken.wav", "a.wav", *QUICK, "--output_dir", "out").status == 2
+    assert files(folder) == {"out/a.csv"}
+
+
 def test_files_as_one_list_give_the_same(run: Run, folder: Path) -> None:
     assert run("['a.wav','b.wav']", *QUICK, "--output_dir", "listed").status == 0
     assert run("a.wav", "b.wav", *QUICK, "--output_dir", "words").status == 0

@@ -177,6 +177,7 @@ def test_lines_go_through_the_frames_ends() -> None:
 @pytest.mark.parametrize("kind", ["impulse", "hold", "linear"])
 def test_z_is_standardised_over_frames_and_finite(kind: str) -> None:
     regressor = steps(1.0).resample(500, kind, "z")  # type: ignore[arg-type]
+    assert np.array_equal(regressor, steps(1.0).resample(500, kind, "zscore"))  # type: ignore[arg-type]
     assert np.isfinite(regressor).all()
     assert regressor.max() <= np.sqrt(1.5) + 1e-9
 
