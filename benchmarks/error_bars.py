@@ -1,7 +1,7 @@
 """What the standard error of cycled probes assumes, measured: ``python benchmarks/error_bars.py``.
 
 `CycledHadamard` takes the off-diagonal part of a trained flow's Jacobian to be correlated over time as a Matern kernel
-of ``ln t`` and its size to follow ``sqrt(t) / (1.05 - t)``. Here are both, by level, along the trajectories of
+of ``ln(t / (1.05 - t))`` and its size to follow ``sqrt(t) / (1.05 - t)``. Here are both, by level, along the trajectories of
 an example's frames. ``--model`` takes another trained model. Prints Markdown tables.
 """
 
@@ -20,7 +20,8 @@ from audioic_widget.likelihood.solvers import time_grid
 from audioic_widget.model.catalogue import ICModel
 
 STEPS = 16
-LAGS = (0.0, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5)
+LAGS = (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
+LENGTH = 1.75
 
 
 @torch.inference_mode()
@@ -49,7 +50,9 @@ def main() -> None:
     latents = example_latents(model, options.frames + 1)
     print(machine(), "", f"Model {model.name}, {options.frames} frames.", "", sep="\n")
     ranges = list(itertools.pairwise(LAGS))
-    print("| correlation at distance of ln t |", " | ".join(f"{low} to {high}" for low, high in ranges), "|")
+    print(
+        "| correlation at distance of ln(t / (1.05 - t)) |", " | ".join(f"{low} to {high}" for low, high in ranges), "|"
+    )
     print("|---" * (len(ranges) + 1) + "|")
     sizes = []
     for level in LEVELS:
@@ -57,12 +60,13 @@ def main() -> None:
         gram = torch.einsum("ifa,jfa->ij", off, off)
         size = gram.diagonal().sqrt()
         correlation = (gram / size / size[:, None]).numpy()
-        distance = (t.log()[:, None] - t.log()).abs().numpy()
+        u = (t / (1.05 - t)).log()
+        distance = (u[:, None] - u).abs().numpy()
         pairs = [correlation[(distance > low) & (distance <= high)] for low, high in ranges]
         print(f"| level {level} |", " | ".join(f"{np.mean(pair):.2f}" if pair.size else "-" for pair in pairs), "|")
         profile = t.sqrt() / (1.05 - t)
         sizes.append((level, t, (size / profile) / (size / profile).median()))
-    middles = np.sqrt(3) * np.array([(low + high) / 2 for low, high in ranges])
+    middles = np.sqrt(3) / LENGTH * np.array([(low + high) / 2 for low, high in ranges])
     print("| assumed at the middle |", " | ".join(f"{(1 + a) * np.exp(-a):.2f}" for a in middles), "|", end="\n\n")
     shown = range(0, STEPS, 3)
     print("| size over the assumed one, median 1 |", " | ".join(f"step {step + 1}" for step in shown), "|")

@@ -1,4 +1,4 @@
-// Bundles src/index.ts into the two files that the Python package ships.
+// Bundles src/index.ts and its loader into the files that the Python package ships.
 import { stat } from "node:fs/promises";
 import { context } from "esbuild";
 
@@ -6,7 +6,10 @@ const outdir = "../audioic_widget/widget/static";
 const limit = 120_000;
 
 const build = await context({
-  entryPoints: [{ in: "src/index.ts", out: "widget" }],
+  entryPoints: [
+    { in: "src/index.ts", out: "widget" },
+    { in: "src/loader.ts", out: "loader" },
+  ],
   bundle: true,
   format: "esm",
   target: "es2022",

@@ -22,7 +22,7 @@ from audioic_widget.cli import main
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "audioic_widget"
 WEIGHTS = PACKAGE / "model" / "weights" / "mini.safetensors"
-BUNDLE = {f"audioic_widget/widget/static/widget.{ending}" for ending in ("js", "css")}
+BUNDLE = {f"audioic_widget/widget/static/{name}" for name in ("widget.js", "widget.css", "loader.js")}
 
 # Where in the package what an extra installs may be imported.
 EXTRAS = {

@@ -66,7 +66,7 @@ def test_what_is_saved_of_an_hour_of_five_levels_is_below_300_kb() -> None:
     full = result(38_760, levels=5)
     saved = saved_traces(full)
     static = Path(snapshot.__file__).parent / "static"
-    front_end = sum(len(json.dumps((static / name).read_text())) for name in ("widget.js", "widget.css"))
+    front_end = sum(len(json.dumps((static / name).read_text())) for name in ("widget.js", "widget.css", "loader.js"))
     binary = 4 / 3 * (len(saved["values"]) + len(saved["errors"]))
     # The rest of the state, the overview of the waveform included, is 10 kB.
     assert binary + front_end + len(still_picture(full, "hour.wav")) + 10_000 < 300_000

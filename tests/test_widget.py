@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import inspect
 import re
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -265,6 +267,17 @@ def test_a_file_and_its_name(tmp_path: Any, samples: np.ndarray) -> None:
     assert widget.name == "a <b> song.wav"
     assert widget.plot() is not None
     widget.close()
+
+
+def test_a_closed_widget_is_forgotten(samples: np.ndarray) -> None:
+    widget = aw.AudioICWidget(samples, sample_rate=44_100, **FAST)
+    widget.wait(60)
+    known, thread = weakref.ref(widget), next(t for t in threading.enumerate() if t.name == "audioic-widget")
+    widget.close()
+    thread.join(20)
+    del widget
+    gc.collect()
+    assert known() is None
 
 
 def test_many_widgets_leave_no_thread(samples: np.ndarray) -> None:

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 _STAGE_STRIDE = 21
 """Places in the cycle between the stages of one step: odd, so that stages of a step see different rows of 64."""
 
-_CORRELATION_LENGTH = 1.0
+_CORRELATION_LENGTH = 1.75
 """Over which the Jacobian of a trained flow changes, in units of ln t; see `CycledHadamard`."""
 
 
@@ -112,9 +112,10 @@ class CycledHadamard:
     Its variance is that of sampling without replacement. With ``e_r(t)`` the error of row r at time t,
     of variance ``s(t)^2`` over the signs: two rows have the covariance ``-s^2 / (D - 1)``, since all D errors sum to
     zero, and one row at two times has the correlation of the Jacobians' off-diagonal parts there. The rows of an
-    evaluation show ``s`` by their spread. On trained flows the correlation of Jacobians at times t and t' is
-    ``(1 + a) exp(-a)`` with ``a = sqrt(3) |ln t - ln t'|`` (a Matern kernel, nu = 3/2, of length 1), and ``s`` is
-    near to ``sqrt(t) / (1.05 - t)`` times a factor of each frame's own (`benchmarks/error_bars.py`).
+    evaluation show ``s`` by their spread. On trained flows the correlation of Jacobians at times t and t' is near to
+    ``(1 + a) exp(-a)`` with ``a = sqrt(3) |u - u'| / 1.75`` and ``u = ln(t / (1.05 - t))``, about the logarithm of signal over
+    noise (a Matern kernel, nu = 3/2), and ``s`` to ``sqrt(t) / (1.05 - t)`` times a factor of each frame's own
+    (`benchmarks/error_bars.py`).
 
     Parameters
     ----------
@@ -166,8 +167,8 @@ class CycledHadamard:
         t = np.stack([evaluation.t for evaluation in evaluations], axis=1)
         weight = np.stack([evaluation.weight for evaluation in evaluations], axis=1)
         sized = weight * np.sqrt(t) / (1.05 - t)
-        log_t = np.log(np.maximum(t, 1e-12))
-        distance = math.sqrt(3) / _CORRELATION_LENGTH * np.abs(log_t[:, :, None] - log_t[:, None, :])
+        u = np.log(np.maximum(t, 1e-12) / (1.05 - t))
+        distance = math.sqrt(3) / _CORRELATION_LENGTH * np.abs(u[:, :, None] - u[:, None, :])
         correlation = (1 + distance) * np.exp(-distance)
         variance = np.einsum("ra,rb,rab,ab->r", sized, sized, correlation, overlap)
         share: Floats = variance / np.maximum(np.square(sized).sum(1), 1e-300)

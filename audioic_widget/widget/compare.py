@@ -72,7 +72,7 @@ class Comparison(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         """
         first = self.widgets[0]
         parts = [widget._page_part(sound=sound) for widget in self.widgets]
-        write_page(path, parts, str(first._esm), str(first._css))
+        write_page(path, parts, first._front_end, str(first._css))
 
     def close(self) -> None:
         """Close all of them."""

@@ -50,8 +50,16 @@ class _AnnotationsTrait(traitlets.TraitType[Any, Any]):
 class Traits(anywidget.AnyWidget):
     """The synced state of an `AudioICWidget`, and what values it may take."""
 
-    _esm = _STATIC / "widget.js"
-    _css = _STATIC / "widget.css"
+    # Their texts: of files anywidget waits for changes, and keeps every widget there ever was for that.
+    _esm = (_STATIC / "loader.js").read_text(encoding="utf-8")
+    _css = (_STATIC / "widget.css").read_text(encoding="utf-8")
+
+    _front_end = traitlets.Unicode().tag(sync=True)
+    """Code of the front end; the loader runs it once a page, however many widgets there are."""
+
+    @traitlets.default("_front_end")
+    def _read_front_end(self) -> str:
+        return (_STATIC / "widget.js").read_text(encoding="utf-8")
 
     # What to compute ---------------------------------------------------------------------------------------------
 

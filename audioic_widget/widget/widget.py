@@ -229,7 +229,7 @@ class AudioICWidget(Parameters):
         """
         # Of a widget that is compared, this is the page of it alone.
         part = self._page_part(sound=sound, group="", compact=False, solo=True)
-        write_page(path, [part], str(self._esm), str(self._css))
+        write_page(path, [part], self._front_end, str(self._css))
 
     def _page_part(self, *, sound: bool, **traits: object) -> Part:
         """This widget in a page, complete, with some `traits` set to others."""

@@ -1,4 +1,4 @@
-// What the notebook loads: one session a widget, any number of views.
+// What the loader loads: one session a widget, any number of views.
 
 import type { AnyModel } from "@anywidget/types";
 import type { Traits } from "./messages";

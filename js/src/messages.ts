@@ -32,6 +32,8 @@ export type Unit = "nats" | "minmax" | "zscore" | "headroom";
 
 /** The traits of `AudioICWidget` that the front end reads or sets: the twin of traits.py. */
 export interface Traits {
+  /** Code of all this, for the loader. */
+  _front_end: string;
   preset: string;
   noise_levels: number[];
   n_steps: number;
