@@ -23,7 +23,7 @@ _STAGE_STRIDE = 21
 """Places in the cycle between the stages of one step: odd, so that stages of a step see different rows of 64."""
 
 _CORRELATION_LENGTH = 1.75
-"""Over which the Jacobian of a trained flow changes, in units of ln t; see `CycledHadamard`."""
+"""Over which the Jacobian of a trained flow changes, in units of ln(t / (1.05 - t)); see `CycledHadamard`."""
 
 
 @dataclass(frozen=True)
