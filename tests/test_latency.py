@@ -146,7 +146,7 @@ def test_what_is_remembered_is_bounded_and_the_oldest_goes_first(monkeypatch: py
     session.open()
     settings = [aw.ICSettings(preset="draft", n_steps=steps, noise_levels=[0.3]) for steps in (1, 2, 3, 1, 4)]
     for each in settings:
-        *_, last = session.compute(each, list, lambda: None)
+        *_, last = session.compute(each, list, lambda: None, lambda share: None)
         assert last.result is not None
     kept = [json_settings for json_settings, _ in session._finished]
     assert ['"n_steps": 3' in kept[0], '"n_steps": 1' in kept[1], '"n_steps": 4' in kept[2]] == [True] * 3

@@ -207,8 +207,9 @@ def test_the_source_archive_holds_nothing_that_was_fetched_or_made(sdist: Path, 
 def test_the_wheel_holds_the_front_end(wheel: Path, in_wheel: set[str]) -> None:
     assert in_wheel >= BUNDLE, "The front end is not built: run `npm ci && npm run build` in js."
     with zipfile.ZipFile(wheel) as archive:
-        for name in BUNDLE:
-            assert 1_000 < archive.getinfo(name).file_size < 120_000
+        sizes = [archive.getinfo(name).file_size for name in BUNDLE]
+    assert min(sizes) > 100
+    assert sum(sizes) < 120_000
 
 
 def test_a_wheel_from_the_source_archive_needs_no_node(

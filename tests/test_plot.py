@@ -142,7 +142,7 @@ def test_a_level_that_was_not_computed_is_named(result: ICResult) -> None:
 
 def test_values_under_the_floor_are_marked(result: ICResult) -> None:
     values = result.ic.copy()
-    values[2, 4] = floor(0.6) - 1
+    values[2, 4] = floor(0.6) - 2
     (lane,) = plot_ic(ICResult(result.time, LEVELS, values, result.stderr), levels=[0.6])
     (marks,) = [line for line in lane.lines if line.get_marker() == "x"]
     np.testing.assert_allclose(marks.get_xdata(), [4.5 * FRAME_PERIOD])
