@@ -1,7 +1,7 @@
 """Time and memory for long files: ``python benchmarks/long_file.py [--seconds 180]``, or ``--hours 1 3``.
 
-Each file is opened in a process of its own, as the notebook widget opens it: read while the model loads, encode,
-a draft of all values, then the default settings. Seconds count from the opening of the file; memory is the most
+Each file is opened in a process of its own, as the notebook widget opens it: read while the model loads, then
+a draft of all values, encoded as it goes, then the default settings. Seconds count from the opening of the file; memory is the most
 held, less what the imports took. With ``--hours``, files so long are computed at three levels by one preset, and what
 is printed is time and memory against length: also the processor's seconds, which other programs disturb less.
 """
@@ -29,12 +29,12 @@ FILES = {
 COLUMNS = {
     "frames": "frames",
     "read": "read and model loaded, s",
-    "encoded": "encoded, s",
+    "encoded": "ready to compute, s",
     "first": "first values, s",
     "draft": "draft complete, s",
     "standard": "standard complete, s",
     "peak_read": "peak to reading, MB",
-    "peak_encoded": "to encoding, MB",
+    "peak_encoded": "to there, MB",
     "peak": "to the end, MB",
 }
 
