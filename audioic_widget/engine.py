@@ -3,7 +3,7 @@
 It knows settings, model and likelihood, but no audio and no file. What a value is depends on the latents,
 the settings and the frame's own random draws alone: never on windows asked for, chunk sizes or order. On a CPU the
 other levels, the order and the number of threads change not one bit: work is cut into tiles of one shape, which the
-settings and the window decide, the last one of a window filled up.
+settings and the window's length decide, the last one of a window filled up.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def solve(
         start, stop, past = min(left, key=lambda span: urgency(span[:2], urgent))
         left.remove((start, stop, past))
         window = solver.window(start, stop, past)
-        size = solver.tile_frames(start, stop)
+        size = solver.tile_frames(stop - start)
         tiles = [
             (
                 low,
@@ -288,19 +288,16 @@ class _Solver:
             return [slice(0, n_levels)]
         return [slice(level, level + 1) for level in range(n_levels)]
 
-    def tile_frames(self, start: int, stop: int) -> int:
-        """Latents solved in one piece, of those of a window: tiles of one size, the last one nearly full."""
+    def tile_frames(self, n_frames: int) -> int:
+        """Latents solved in one piece, of the `n_frames` of a window: tiles of one size, the last one nearly full."""
         if self.settings.solver == "scipy":
             return ADAPTIVE_BLOCK
         tangents = 64 if self.settings.divergence == "exact" else self.settings.n_probes
         levels = self.together[0]
         rows = 1 if self.settings.noising == "flow" else (levels.stop - levels.start) * self._draws_each
-        budget = DEVICE_ROWS
-        if self.model.device.type == "cpu":
-            # Somebody waits for the first values of a recording: half as many of them are there in half the time.
-            budget = CPU_ROWS // 2 if start == 1 else CPU_ROWS
+        budget = CPU_ROWS if self.model.device.type == "cpu" else DEVICE_ROWS
         most = max(budget // (rows * (1 + tangents)), 1)
-        return -(-(stop - start) // -(-(stop - start) // most))
+        return -(-n_frames // -(-n_frames // most))
 
     def fill(self, values: Values, window: _Window, low: int, levels: slice, size: int, stop: int) -> None:
         """Solve at most `size` latents from `low` on, below `stop`; out of memory, halve the size and go on."""
