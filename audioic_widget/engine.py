@@ -145,29 +145,39 @@ def solve(
     model = model.in_precision(precision)
     head = model.head.frozen(torch.bfloat16 if precision == "bfloat16" else None)
     solver = _Solver(latents, model, head, settings, first_frame, fixed or Fixed(), check or (lambda: None))
-    threads = compute_threads(model.device)
-    left = windows(len(latents), model.context_frames)
+    threads, spans = compute_threads(model.device), windows(len(latents), model.context_frames)
+    # What is left of every window: where its tiles begin, and itself once it is there.
+    left = {span: list(range(span[0], span[1], solver.tile_frames(span[1] - span[0]))) for span in spans}
+    begun: dict[tuple[int, int, int], _Window] = {}
     while left:
         urgent = wanted()
-        start, stop, past = min(left, key=lambda span: urgency(span[:2], urgent))
-        left.remove((start, stop, past))
-        window = solver.window(start, stop, past)
-        size = solver.tile_frames(stop - start)
+
+        def place(span: tuple[int, int, int], urgent: Sequence[Span] = urgent) -> tuple[int, int]:
+            """The most urgent first, then the earliest."""
+            size = solver.tile_frames(span[1] - span[0])
+            parts = [(low, min(low + size, span[1])) for low in left[span]] if span in begun else [span[:2]]
+            return min(urgency(part, urgent) for part in parts), span[0]
+
+        start, stop, past = min(left, key=place)
+        size, lows = solver.tile_frames(stop - start), left.pop((start, stop, past))
+        window = begun.pop((start, stop, past), None) or solver.window(start, stop, past)
+        places = {low: urgency((low, min(low + size, stop)), urgent) for low in lows}
+        lows.sort(key=lambda low: places[low])
+        # Tiles nobody waits for wait themselves, for those of other windows that somebody waits for.
+        now = [low for low in lows if places[low] < len(urgent)] or lows
+        if rest := lows[len(now) :]:
+            left[start, stop, past], begun[start, stop, past] = rest, window
         tiles = [
-            (
-                low,
-                min(low + size, stop),
-                [threads.submit(solver.fill, values, window, low, levels, size, stop) for levels in solver.together],
-            )
-            for low in sorted(range(start, stop, size), key=lambda low: urgency((low, min(low + size, stop)), urgent))
+            (low, [threads.submit(solver.fill, values, window, low, levels, size, stop) for levels in solver.together])
+            for low in now
         ]
         try:
-            for low, high, parts in tiles:
+            for low, parts in tiles:
                 for part in parts:
                     part.result()
-                yield low - 1, high - 1
+                yield low - 1, min(low + size, stop) - 1
         finally:
-            _end([part for _, _, parts in tiles for part in parts])
+            _end([part for _, parts in tiles for part in parts])
 
 
 def precision_on(settings: ICSettings, device: torch.device) -> str:

@@ -143,6 +143,17 @@ def test_no_draft_where_it_would_cost_as_much(mini: ICModel, encoded: Encoded) -
     assert {p.stage for p in drained(encoded, mini, coarse_first=False)} == {"final"}
 
 
+def test_tiles_nobody_waits_for_wait_for_those_of_other_windows(mini: ICModel) -> None:
+    """The span on screen lies across two windows."""
+    long = encode(recording(0, 900, 0), mini)
+    settings = STANDARD.replace(noise_levels=(0.3,), n_steps=1, n_probes=8)
+    partials = drained(long, mini, settings, coarse_first=False, visible=lambda: [(490, 530)])
+    first, second, *_ = ((p.first, p.stop) for p in partials)
+    assert first[0] <= 490 < first[1] == second[0] <= 530 <= second[1]
+    frames = [k for p in partials[:-1] for k in range(p.first, p.stop)]
+    assert sorted(frames) == list(range(1, 900))
+
+
 def test_visible_frames_come_first(mini: ICModel, encoded: Encoded) -> None:
     short = dataclasses.replace(mini, context_frames=8)
     plain = drained(encoded, short)[-1].result

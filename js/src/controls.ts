@@ -236,17 +236,25 @@ function slider(
     value,
   );
   let rest: ReturnType<typeof setTimeout> | undefined;
+  let unsent = false;
+  // What moves a slider once is answered at once; while it is shaken, only where it comes to rest.
+  const send = () => {
+    unsent = false;
+    session.set(trait, stops[input.valueAsNumber] || (null as never));
+  };
   const say = (number: number) => {
     value.textContent = number ? String(number) : "off";
     input.setAttribute("aria-valuetext", value.textContent);
   };
   input.addEventListener("input", () => {
-    const wanted = stops[input.valueAsNumber];
-    say(wanted);
+    say(stops[input.valueAsNumber]);
+    if (rest === undefined) send();
+    else unsent = true;
     clearTimeout(rest);
     rest = setTimeout(() => {
       rest = undefined;
-      session.set(trait, wanted || (null as never));
+      if (unsent) send();
+      else update();
     }, REST);
   });
   const update = () => {
