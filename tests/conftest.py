@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -30,6 +31,14 @@ class FolderOfItsOwn:
     ) -> None:
         if isinstance(request.node, pytest.DoctestItem):
             monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests keep is not the user's, and what the user keeps not the tests'."""
+    folder = tmp_path_factory.mktemp("cache")
+    with mock.patch("platformdirs.user_cache_path", folder.joinpath):
+        yield
 
 
 def pytest_configure(config: pytest.Config) -> None:
