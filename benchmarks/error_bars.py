@@ -16,12 +16,12 @@ from models import LEVELS, example_latents, machine
 from torch import Tensor
 
 import audioic_widget as aw
+from audioic_widget.likelihood.divergence import CORRELATION_LENGTH
 from audioic_widget.likelihood.solvers import time_grid
 from audioic_widget.model.catalogue import ICModel
 
 STEPS = 16
 LAGS = (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
-LENGTH = 1.75
 
 
 @torch.inference_mode()
@@ -66,7 +66,7 @@ def main() -> None:
         print(f"| level {level} |", " | ".join(f"{np.mean(pair):.2f}" if pair.size else "-" for pair in pairs), "|")
         profile = t.sqrt() / (1.05 - t)
         sizes.append((level, t, (size / profile) / (size / profile).median()))
-    middles = np.sqrt(3) / LENGTH * np.array([(low + high) / 2 for low, high in ranges])
+    middles = np.sqrt(3) / CORRELATION_LENGTH * np.array([(low + high) / 2 for low, high in ranges])
     print("| assumed at the middle |", " | ".join(f"{(1 + a) * np.exp(-a):.2f}" for a in middles), "|", end="\n\n")
     shown = range(0, STEPS, 3)
     print("| size over the assumed one, median 1 |", " | ".join(f"step {step + 1}" for step in shown), "|")

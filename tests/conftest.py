@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from recorded import FAST, Recorded
 
 from audioic_widget.model.catalogue import ICModel, load_model
 
@@ -85,3 +86,18 @@ def save(tmp_path: Path) -> Callable[[Any], Path]:
         return tmp_path / "flow.pt"
 
     return saved
+
+
+@pytest.fixture(scope="module")
+def samples() -> np.ndarray:
+    """Three seconds of noise for widgets."""
+    return np.random.default_rng(3).normal(0, 0.1, 3 * 44_100).astype(np.float32)
+
+
+@pytest.fixture
+def widget(samples: np.ndarray) -> Iterator[Recorded]:
+    """A widget with all its traces."""
+    made = Recorded(samples, sample_rate=44_100, **FAST)
+    made.wait(60)
+    yield made
+    made.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,15 +36,6 @@ def test_training_learns(tmp_path: Path) -> None:
     assert model.bias.item() == pytest.approx(1, abs=0.05)
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    unbroken = line_fit(tmp_path / "unbroken.pt", 40)
-    with pytest.raises(KeyboardInterrupt):
-        line_fit(tmp_path / "broken.pt", 40, stop_after=17)
-    resumed = line_fit(tmp_path / "broken.pt", 40)
-    for a, b in zip(unbroken.parameters(), resumed.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
-
-
 def network_fit(checkpoint: Path, steps: int, stop_after: int | None = None) -> nn.Sequential:
     """Three layers of which Muon trains the middle one."""
     torch.manual_seed(0)
@@ -71,11 +63,14 @@ def test_muon_moves_its_matrices_by_one_length_in_every_direction(tmp_path: Path
     assert 0 < (after[0].weight - before[0].weight).abs().max() < 1.1e-3
 
 
-def test_a_killed_run_with_muon_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    unbroken = network_fit(tmp_path / "unbroken.pt", 12)
+@pytest.mark.parametrize(("learn", "steps", "killed"), [(line_fit, 40, 17), (network_fit, 12, 7)])
+def test_a_killed_run_goes_on_to_the_same_weights(
+    tmp_path: Path, learn: Callable[..., nn.Module], steps: int, killed: int
+) -> None:
+    unbroken = learn(tmp_path / "unbroken.pt", steps)
     with pytest.raises(KeyboardInterrupt):
-        network_fit(tmp_path / "broken.pt", 12, stop_after=7)
-    resumed = network_fit(tmp_path / "broken.pt", 12)
+        learn(tmp_path / "broken.pt", steps, stop_after=killed)
+    resumed = learn(tmp_path / "broken.pt", steps)
     for a, b in zip(unbroken.parameters(), resumed.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
 

@@ -9,7 +9,7 @@ import re
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,19 +22,6 @@ import audioic_widget as aw
 from audioic_widget.codec.music2latent import Music2Latent
 from audioic_widget.widget import AudioICWidget
 from audioic_widget.widget.traits import SHOWN
-
-
-@pytest.fixture(scope="module")
-def samples() -> np.ndarray:
-    return np.random.default_rng(3).normal(0, 0.1, 3 * 44_100).astype(np.float32)
-
-
-@pytest.fixture
-def widget(samples: np.ndarray) -> Iterator[Recorded]:
-    made = Recorded(samples, sample_rate=44_100, **FAST)
-    made.wait(60)
-    yield made
-    made.close()
 
 
 def test_traits_tell_of_recording_model_and_work(widget: Recorded) -> None:

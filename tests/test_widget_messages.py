@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,19 +17,6 @@ from audioic_widget.ic import encode
 from audioic_widget.remains import Remains
 from audioic_widget.widget import messages
 from audioic_widget.widget.curves import BELOW_FLOOR, Curves, State
-
-
-@pytest.fixture(scope="module")
-def samples() -> np.ndarray:
-    return np.random.default_rng(3).normal(0, 0.1, 3 * 44_100).astype(np.float32)
-
-
-@pytest.fixture
-def widget(samples: np.ndarray) -> Iterator[Recorded]:
-    made = Recorded(samples, sample_rate=44_100, **FAST)
-    made.wait(60)
-    yield made
-    made.close()
 
 
 def test_what_is_sent_is_the_result_of_the_library(widget: Recorded, samples: np.ndarray) -> None:

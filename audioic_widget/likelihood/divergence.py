@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 _STAGE_STRIDE = 21
 """Places in the cycle between the stages of one step: odd, so that stages of a step see different rows of 64."""
 
-_CORRELATION_LENGTH = 1.75
+CORRELATION_LENGTH = 1.75
 """Over which the Jacobian of a trained flow changes, in units of ln(t / (1.05 - t)); see `CycledHadamard`."""
 
 
@@ -168,7 +168,7 @@ class CycledHadamard:
         weight = np.stack([evaluation.weight for evaluation in evaluations], axis=1)
         sized = weight * np.sqrt(t) / (1.05 - t)
         u = np.log(np.maximum(t, 1e-12) / (1.05 - t))
-        distance = math.sqrt(3) / _CORRELATION_LENGTH * np.abs(u[:, :, None] - u[:, None, :])
+        distance = math.sqrt(3) / CORRELATION_LENGTH * np.abs(u[:, :, None] - u[:, None, :])
         correlation = (1 + distance) * np.exp(-distance)
         variance = np.einsum("ra,rb,rab,ab->r", sized, sized, correlation, overlap)
         share: Floats = variance / np.maximum(np.square(sized).sum(1), 1e-300)
