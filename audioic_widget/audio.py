@@ -7,6 +7,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -192,8 +193,8 @@ def _from_file(audio: str | os.PathLike[str] | BinaryIO) -> Recording:
     else:
         name, source = Path(str(getattr(audio, "name", "audio"))).name, audio
     try:
-        with soundfile.SoundFile(source) as file:
-            return _recording(name, _blocks(file), file.samplerate)
+        with soundfile.SoundFile(source) as file, ThreadPoolExecutor(1, "audioic-read") as reader:
+            return _recording(name, _blocks(file, reader), file.samplerate)
     except (soundfile.LibsndfileError, OSError, TypeError, ValueError, EOFError) as error:
         if isinstance(error, AudioError):
             raise
@@ -202,8 +203,16 @@ def _from_file(audio: str | os.PathLike[str] | BinaryIO) -> Recording:
         ) from error
 
 
-def _blocks(file: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
-    while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+def _blocks(file: soundfile.SoundFile, reader: ThreadPoolExecutor) -> Iterator[NDArray[np.float32]]:
+    """The file's blocks ``(n, channels)``: `reader` decodes the next one while one is worked on."""
+
+    def read() -> NDArray[np.float32]:
+        block: NDArray[np.float32] = file.read(BLOCK, dtype="float32", always_2d=True)
+        return block
+
+    coming = reader.submit(read)
+    while len(block := coming.result()):
+        coming = reader.submit(read)
         yield block
 
 

@@ -78,7 +78,7 @@ class Features(nn.Module):
         self.register_buffer("window", 2 * window / window.sum(), persistent=False)
         self.register_buffer("mel", torch.from_numpy(mel_filters(config)), persistent=False)
         self.register_buffer("mel_of_squares", self.mel.repeat_interleave(2, dim=0), persistent=False)
-        self.register_buffer("low", torch.from_numpy(low_filters(config)), persistent=False)
+        self.register_buffer("low", low_filters(config), persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Features ``(frames, size)`` of `samples` ``(HISTORY + 4096 frames,)``, the past of the first frame included."""
@@ -254,12 +254,13 @@ def low_frequencies(config: MiniConfig) -> NDArray[np.float64]:
     return np.asarray(config.low_frequency * 2**steps)
 
 
-def low_filters(config: MiniConfig) -> NDArray[np.float32]:
+def low_filters(config: MiniConfig) -> Tensor:
     """Windowed cosines, then sines, at the low frequencies: ``(LOW_WINDOW, 2 low_bins)``."""
     rise = np.sin(np.pi / 2 * (np.arange(LOW_RISE) + 0.5) / LOW_RISE) ** 2
     fall_length = LOW_WINDOW - LOW_RISE
     fall = np.cos(np.pi / 2 * (np.arange(fall_length) + 0.5) / fall_length) ** 2
     window = np.concatenate((rise, fall))
     angles = 2 * np.pi * np.arange(LOW_WINDOW)[:, None] * low_frequencies(config) / SAMPLE_RATE
-    waves = np.concatenate((np.cos(angles), np.sin(angles)), axis=1)
-    return (2 * window[:, None] / window.sum() * waves).astype(np.float32)
+    # Two million of them, made at every start: PyTorch's are three times as fast as NumPy's.
+    waves = torch.cat((torch.from_numpy(angles).cos(), torch.from_numpy(angles).sin()), dim=1)
+    return waves.mul_(torch.from_numpy(2 * window[:, None] / window.sum())).float()
