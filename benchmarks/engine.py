@@ -1,8 +1,8 @@
 """Speed of the presets against the published procedure: ``python benchmarks/engine.py``.
 
-One model of the published size (random weights), levels 0, 0.3 and 0.6, every frame of the same latents. `naive` is
-the published procedure as anyone would write it (gradient of ``v . e`` for every probe and frame by `torch.func`,
-Euler, float32), timed over some of its equal steps. Medians of rounds in which all take turns.
+One model of the published size (random weights), levels 0, 0.3 and 0.6, random latents. `naive` is the published
+procedure as anyone would write it (gradient of ``v . e`` for every probe and frame by `torch.func`, Euler, float32),
+timed over some of its equal steps. Medians of rounds in which all take turns.
 Then what a run costs by length, levels and probes. Prints Markdown tables. How true the numbers are: `accuracy.py`.
 """
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.func import grad, vmap
 
 import audioic_widget as aw
+from audioic_widget.engine import CPU_ROWS
 from audioic_widget.frames import FRAME_PERIOD
 from audioic_widget.ic import compute_ic_from_latents
 from audioic_widget.model.catalogue import ICModel
@@ -35,8 +36,10 @@ SETTINGS = {
     "standard (float32)": aw.ICSettings(preset="standard", precision="float32", noise_levels=LEVELS),
     "exact": aw.ICSettings(preset="exact", noise_levels=LEVELS),
 }
-FEWER_FRAMES = {"exact": 36, "pa-audioic (float32)": 128, "pa-audioic (auto)": 128}
-"""Values that the slow ones are timed on: whole tiles, so that the time a frame is the same."""
+TILES = 4
+"""Timed of each preset at each level: whole ones, and as many for either thread, as nearly all are in a file of minutes."""
+
+NAIVE_FRAMES = 128
 
 
 def naive_steps(model: ICModel, latents: Tensor, steps: int) -> Tensor:
@@ -65,18 +68,20 @@ def naive_steps(model: ICModel, latents: Tensor, steps: int) -> Tensor:
     return torch.stack(results)
 
 
-def presets(frames: int, rounds: int) -> list[str]:
-    model, latents = published_size(), random_latents(frames + 1)
-    few = latents[:129]
+def presets(rounds: int) -> list[str]:
+    model = published_size()
+    few = random_latents(NAIVE_FRAMES + 1)
     naive_steps(model, few, 1)
     works: dict[str, Callable[[], object]] = {
         "naive, no steps": partial(naive_steps, model, few, 0),
         "naive": partial(naive_steps, model, few, NAIVE_STEPS),
     }
-    counts = {"naive": 128}
+    counts = {"naive": NAIVE_FRAMES}
     for name, settings in SETTINGS.items():
-        counts[name] = FEWER_FRAMES.get(name, frames)
-        works[name] = partial(compute_ic_from_latents, latents[: counts[name] + 1], model=model, settings=settings)
+        tangents = model.latent_dim if settings.divergence == "exact" else settings.n_probes
+        counts[name] = TILES * (CPU_ROWS // (1 + tangents))
+        latents = random_latents(counts[name] + 1)
+        works[name] = partial(compute_ic_from_latents, latents, model=model, settings=settings)
     taken = medians(works, rounds)
     taken["naive"] = (taken["naive"] - taken.pop("naive, no steps")) / NAIVE_STEPS * PUBLISHED_STEPS
     each = {name: 1e3 * value / counts[name] / len(LEVELS) for name, value in taken.items()}
@@ -110,10 +115,9 @@ def costs(rounds: int) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=512, help="of the timed latents")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    print(machine(), "", *presets(options.frames, options.rounds), "", sep="\n", flush=True)
+    print(machine(), "", *presets(options.rounds), "", sep="\n", flush=True)
     print(*costs(options.rounds), sep="\n")
 
 
