@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from audioic_widget.audio import pcm16
 from audioic_widget.formats import parquet_bytes
 from audioic_widget.ic import encode
 from audioic_widget.remains import Remains
-from audioic_widget.widget import messages
+from audioic_widget.widget import messages, outgoing
 from audioic_widget.widget.curves import BELOW_FLOOR, Curves, State
+from audioic_widget.widget.session import Update
 
 
 def test_what_is_sent_is_the_result_of_the_library(widget: Recorded, samples: np.ndarray) -> None:
@@ -35,6 +37,30 @@ def test_a_draft_of_everything_comes_first(samples: np.ndarray) -> None:
     assert states[0] == State.DRAFT
     assert states[-1] == State.FINAL
     widget.close()
+
+
+def test_curves_are_sent_at_once_in_the_beginning_and_ten_times_a_second_from_then_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(outgoing.time, "monotonic", lambda: now)
+    sent: list[tuple[int, int]] = []
+
+    def send(batch: Iterable[messages.Message]) -> None:
+        sent.extend((each["first"], each["first"] + each["count"]) for each, _ in batch)
+
+    gathering = outgoing.Outgoing(Curves((0.3,), 400), aw.ICSettings(noise_levels=[0.3]), 1, send)
+    piece = np.zeros((1, 1))
+    for frame in range(400):  # a frame every 10 ms, for 4 s
+        gathering.take(Update((0.3,), frame, piece, piece, "draft", 0.5))
+        now += 0.01
+    assert sent[:3] == [(0, 1), (1, 2), (2, 3)]
+    assert len(sent) == pytest.approx(3 + 40, abs=2)
+    assert [first for first, _ in sent[1:]] == [stop for _, stop in sent[:-1]], "nothing is left out"
+    # After a pause it may be at once again.
+    now += 1.0
+    taken = [gathering.take(Update((0.3,), frame, piece, piece, "draft", 0.5)) for frame in range(5)]
+    assert taken == [True, True, True, False, False]
 
 
 def test_a_draft_is_there_at_once_after_steps_have_changed(samples: np.ndarray) -> None:

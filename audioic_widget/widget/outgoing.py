@@ -1,7 +1,8 @@
-"""Sends curves to the browser: not more than ten messages a second, each in pieces that block no channel."""
+"""Sends curves to the browser: a few messages at once, then ten a second, each in pieces that block no channel."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 
@@ -11,7 +12,10 @@ from audioic_widget.widget.curves import Curves, State
 from audioic_widget.widget.session import Update
 
 SEND_INTERVAL = 0.1
-"""Least seconds between two messages of curves."""
+"""Seconds between two messages of curves, on average."""
+
+SENT_AT_ONCE = 3
+"""Messages that need not wait for each other: what is on screen is computed first, in one to three pieces."""
 
 Send = Callable[[Iterable[messages.Message]], None]
 
@@ -37,7 +41,7 @@ class Outgoing:
         self._revision = revision
         self._send = send
         self._first, self._stop = curves.n_frames, 0
-        self._sent = -SEND_INTERVAL
+        self._due = -math.inf
 
     def begin(self) -> None:
         """Say that a computation begins."""
@@ -51,11 +55,11 @@ class Outgoing:
         self._first = min(self._first, update.first)
         self._stop = max(self._stop, update.first + update.ic.shape[1])
         now = time.monotonic()
-        if update.result is None and now - self._sent < SEND_INTERVAL:
+        if update.result is None and now < self._due:
             return False
         self._send_range(self._first, self._stop)
         self._first, self._stop = self._curves.n_frames, 0
-        self._sent = now
+        self._due = max(self._due, now - (SENT_AT_ONCE - 1) * SEND_INTERVAL) + SEND_INTERVAL
         return True
 
     def send_all(self) -> None:
