@@ -19,8 +19,9 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from machine import machine
 from matplotlib.ticker import NullFormatter
-from models import LEVELS, example_latents, machine, medians, seconds
+from models import LEVELS, example_latents, medians, seconds
 from numpy.typing import NDArray
 from torch import Tensor
 

@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from models import LEVELS, machine, medians, published_size
+from machine import machine
+from models import LEVELS, medians, published_size
 from torch import Tensor, nn
 
 from audioic_widget.codec.music2latent import CHUNK_FRAMES, Music2Latent

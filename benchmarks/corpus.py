@@ -25,7 +25,8 @@ import numpy as np
 import soundfile
 import torch
 from distributed import Client, LocalCluster
-from models import machine, seconds
+from machine import machine
+from models import seconds
 
 from audioic_widget.corpus import ICDataset, Item, compute_corpus, find_items
 from audioic_widget.ic import compute_ic

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from models import LEVELS, machine, medians, published_size, random_latents
+from machine import machine
+from models import LEVELS, medians, published_size, random_latents
 from torch import Tensor
 from torch.func import grad, vmap
 

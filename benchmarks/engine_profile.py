@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from engine import machine, published_size
+from machine import machine
+from models import published_size
 from torch import Tensor
 
 import audioic_widget as aw

@@ -12,7 +12,8 @@ import itertools
 
 import numpy as np
 import torch
-from models import LEVELS, example_latents, machine
+from machine import machine
+from models import LEVELS, example_latents
 from torch import Tensor
 
 import audioic_widget as aw

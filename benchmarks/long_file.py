@@ -9,9 +9,7 @@ is printed is time and memory against length: also the processor's seconds, whic
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import resource
 import subprocess
 import sys
@@ -122,33 +120,14 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def machine() -> str:
-    """Name the date, the processor and the versions."""
-    from importlib.metadata import version
-
-    import torch
-
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cpu = (names or [platform.processor() or platform.machine()])[0]
-    packages = ", ".join(
-        f"{name} {version(name)}" for name in ("audioic-widget", "torch", "numpy", "soundfile", "soxr")
-    )
-    return (
-        f"{datetime.date.today()}; {cpu}, {torch.get_num_threads()} threads; {platform.system()}, "
-        f"Python {platform.python_version()}; {packages}"
-    )
-
-
 def child(*words: str) -> str:
     """Run this script in a process of its own; what it printed."""
     return subprocess.run([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def against_length(hours: list[float], preset: str) -> None:
+def against_length(where: str, hours: list[float], preset: str) -> None:
     """Print time and memory of files of so many hours."""
-    print(child("--step", "machine"), f"Preset {preset}.\n", sep="\n")
+    print(where, f"Preset {preset}.\n", sep="\n\n")
     print(
         "| hours | frames | s | processor, s | s an hour of audio (processor) | peak, MB |\n|---|---|---|---|---|---|"
     )
@@ -180,10 +159,14 @@ def main() -> None:
         elif step == "measure-hours":
             print(json.dumps(measure_hours(Path(words[0]), options.preset)))
         else:
-            print(json.dumps(measure(Path(words[0]))) if step == "measure" else machine())
+            print(json.dumps(measure(Path(words[0]))))
         return
+    # Only here: others import this file as part of a package.
+    from machine import machine
+
+    where = machine("numpy", "soundfile", "soxr")
     if options.hours:
-        against_length(options.hours, options.preset)
+        against_length(where, options.hours, options.preset)
         return
     lines = [" | ".join(["file", *COLUMNS.values()]), " | ".join(["---"] * (1 + len(COLUMNS)))]
     with tempfile.TemporaryDirectory() as folder:
@@ -193,7 +176,7 @@ def main() -> None:
             found = json.loads(child("--step", "measure", path))
             cells = [f"{found[key]:.2f}" if found[key] < 10 else f"{found[key]:.0f}" for key in COLUMNS]
             lines.append(" | ".join([name, *cells]))
-    print(child("--step", "machine"), *(f"| {line} |" for line in lines), sep="\n")
+    print(where, "", *(f"| {line} |" for line in lines), sep="\n")
 
 
 if __name__ == "__main__":

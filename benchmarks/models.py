@@ -1,20 +1,15 @@
-"""What the benchmarks share: models, latents, the machine's description, medians of turns."""
+"""What the benchmarks share: models, latents, medians of turns."""
 
 from __future__ import annotations
 
-import datetime
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 import audioic_widget as aw
-from audioic_widget.engine import precision_on
 from audioic_widget.ic import encode
 from audioic_widget.model.backbone import Backbone
 from audioic_widget.model.catalogue import ICModel
@@ -55,15 +50,3 @@ def medians(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str,
         for name, work in works.items():
             times[name].append(seconds(work))
     return {name: statistics.median(values) for name, values in times.items()}
-
-
-def machine() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cpu = (names or [platform.processor() or platform.machine()])[0]
-    auto = precision_on(aw.ICSettings(), torch.device("cpu"))
-    return (
-        f"{datetime.date.today()}; {cpu}, {torch.get_num_threads()} threads, auto is {auto}; {platform.system()}, "
-        f"Python {platform.python_version()}; audioic-widget {aw.__version__}, torch {version('torch')}"
-    )

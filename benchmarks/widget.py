@@ -7,14 +7,10 @@ beside what is aimed at. Chromium draws in software here: a page on somebody's g
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +19,7 @@ from numpy.typing import NDArray
 
 import audioic_widget
 from benchmarks.long_file import make
+from benchmarks.machine import machine
 from benchmarks.widget_lab import MB, Bench, heap, kernel, saved_size, seconds
 from benchmarks.widget_sound import RATE, apart, clock, seams
 from tests.browser.lab import Notebook, running_browser, running_lab
@@ -308,17 +305,6 @@ SECTIONS: dict[str, Callable[..., Iterator[Row]]] = {
 }
 
 
-def machine() -> str:
-    """Date, processor and versions."""
-    model = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.machine(),
-    )
-    packages = ("audioic-widget", "torch", "jupyterlab", "ipywidgets", "anywidget")
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"{datetime.date.today()}; {model}, {os.cpu_count()} cores; {platform.system()}, Python {platform.python_version()}; {versions}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -329,7 +315,8 @@ def main() -> None:
     if unknown:
         parser.error(f"no section {', '.join(sorted(unknown))}: there are {', '.join(SECTIONS)}")
     with tempfile.TemporaryDirectory() as home, running_lab(Path(home)) as lab, running_browser() as browser:
-        print(f"{machine()}; Chromium {browser.version}, headless, drawing in software.\n")
+        where = machine("jupyterlab", "ipywidgets", "anywidget")
+        print(f"{where}; Chromium {browser.version}, headless, drawing in software.\n")
         print("| what | measured | aim |\n|---|---|---|")
         bench = Bench(lab, browser)
         for name in chosen:
