@@ -10,6 +10,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from corpora import make_music
 from hypothesis import settings
 from recorded import FAST, Recorded
 
@@ -101,3 +102,11 @@ def widget(samples: np.ndarray) -> Iterator[Recorded]:
     made.wait(60)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the recordings of `corpora.make_music`."""
+    folder = tmp_path_factory.mktemp("music")
+    make_music(folder)
+    return folder

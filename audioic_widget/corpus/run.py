@@ -160,6 +160,9 @@ def compute_corpus(
         raise SettingsError("workers must be 0 or more and shard_files 1 or more.")
     given = [source for source in sources if isinstance(source, Item)]
     items = given + find_items([source for source in sources if not isinstance(source, Item)])
+    if executor is None:
+        # Before anything is written; elsewhere, workers know what devices they have.
+        load_model(model, device)
     prepare(Path(output), model, settings)
     sweep(Path(output))
     restore_files(Path(output))
