@@ -235,12 +235,17 @@ class ICResult:
             }
         )
 
-    def to_dataframe(self) -> pd.DataFrame:
-        """One row a frame: ``Time`` (end of frame, s) and ``IC_<level>`` (nats) for every level."""
+    def to_dataframe(self, *, stderr: bool = False) -> pd.DataFrame:
+        """One row a frame: ``Time`` (end of frame, s) and ``IC_<level>`` (nats) for every level, the published columns.
+
+        With `stderr`, then ``SE_<level>`` (standard error, nats) for every level.
+        """
         import pandas as pd
 
-        columns = {f"IC_{level}": row for level, row in zip(self.noise_levels.tolist(), self.ic, strict=True)}
-        return pd.DataFrame({"Time": self.time, **columns})
+        columns = {"Time": self.time}
+        for name, rows in (("IC", self.ic), ("SE", self.stderr))[: 2 if stderr else 1]:
+            columns |= {f"{name}_{level}": row for level, row in zip(self.noise_levels.tolist(), rows, strict=True)}
+        return pd.DataFrame(columns)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the published columns (``Time,IC_<level>...``) as CSV to `path`; see `formats.write_csv`."""

@@ -204,6 +204,9 @@ def test_table_in_the_published_columns() -> None:
     assert list(table.columns) == ["Time", "IC_0.0", "IC_0.3"]
     np.testing.assert_array_equal(table["Time"], values.time)
     np.testing.assert_array_equal(table[["IC_0.0", "IC_0.3"]].to_numpy().T, values.ic)
+    table = values.to_dataframe(stderr=True)
+    assert list(table.columns) == ["Time", "IC_0.0", "IC_0.3", "SE_0.0", "SE_0.3"]
+    np.testing.assert_array_equal(table[["SE_0.0", "SE_0.3"]].to_numpy().T, values.stderr)
 
 
 @pytest.mark.parametrize("values", [np.zeros((2, 0)), np.full((2, 4), NAN)], ids=["no frames", "silence"])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import soundfile
 
 import audioic_widget as aw
-from audioic_widget.widget import snapshot
+from audioic_widget.widget import snapshot, still, worker
 from audioic_widget.widget.page import CHUNK, compressed_sound
 from audioic_widget.widget.snapshot import GAP, saved_traces, still_picture
 
@@ -90,3 +93,33 @@ def test_too_much_sound_for_a_page_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("audioic_widget.widget.page.SOUND_SECONDS", 60)
     with pytest.raises(aw.AudioError, match="long has 2 minutes, and a page holds 1 of sound"):
         compressed_sound(aw.Recording("long", np.zeros(120 * 44_100, np.float32), 44_100))
+
+
+def test_pictures_are_drawn_one_at_a_time_and_none_of_what_is_closed_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+    drawn = []
+
+    def slow_picture(_: aw.ICResult, name: str) -> str:
+        drawn.append(name)
+        begun.set()
+        assert may_end.wait(30)
+        return ""
+
+    monkeypatch.setattr(still, "still_picture", slow_picture)
+    monkeypatch.setattr(worker, "REST", 0.01)
+    monkeypatch.setattr("IPython.display.display", lambda *_, **__: Mock())
+    workers = [worker.Worker("drawing") for _ in range(5)]
+    for each in workers:
+        each.submit(lambda check: None)
+        picture = still.Still(each)
+        picture.show()
+        picture.draw(result(3), "song")
+    assert begun.wait(30)
+    for each in workers:
+        each.close()
+    may_end.set()
+    until = time.monotonic() + 30
+    while any(thread.name == "drawing" for thread in threading.enumerate()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert drawn == ["song"]

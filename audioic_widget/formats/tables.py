@@ -108,9 +108,7 @@ def parquet_bytes(result: ICResult) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = {"Time": result.time}
-    for name, rows in (("IC", result.ic), ("SE", result.stderr)):
-        columns |= {f"{name}_{level}": row for level, row in zip(result.noise_levels.tolist(), rows, strict=True)}
+    columns = {name: column.to_numpy() for name, column in result.to_dataframe(stderr=True).items()}
     note = {"audioic": json.dumps({"provenance": result.provenance, "noise_levels": result.noise_levels.tolist()})}
     table = pa.table(columns).replace_schema_metadata(note)
     buffer = io.BytesIO()
