@@ -179,7 +179,7 @@ def _from_file(audio: str | os.PathLike[str] | BinaryIO) -> Recording:
         if not os.fspath(audio):
             raise AudioError("The path of the audio is an empty text: give a file.")
         path = Path(audio)
-        name = path.name
+        name = name_of(path)
         try:
             if path.is_dir():
                 raise AudioError(f"{path} is a folder: give an audio file.")
@@ -189,9 +189,10 @@ def _from_file(audio: str | os.PathLike[str] | BinaryIO) -> Recording:
                 raise AudioError(f"{path} is empty: it has zero bytes.")
         except OSError as error:
             raise AudioError(f"{path} cannot be opened ({error.strerror}): check the path and its rights.") from error
-        source: Any = os.fspath(path)
+        # Bytes, where names need not be text.
+        source: Any = os.fspath(path) if os.name == "nt" else os.fsencode(path)
     else:
-        name, source = Path(str(getattr(audio, "name", "audio"))).name, audio
+        name, source = name_of(getattr(audio, "name", "audio")), audio
     try:
         with soundfile.SoundFile(source) as file, ThreadPoolExecutor(1, "audioic-read") as reader:
             return _recording(name, _blocks(file, reader), file.samplerate)
@@ -201,6 +202,11 @@ def _from_file(audio: str | os.PathLike[str] | BinaryIO) -> Recording:
         raise AudioError(
             f"{name} cannot be read as audio: give a wav, flac, ogg, opus, mp3 or aiff file that is whole."
         ) from error
+
+
+def name_of(path: object) -> str:
+    """The last part of `path`; bytes that are no UTF-8, as old archives have, are replaced: the name is shown and written."""
+    return os.fsencode(Path(str(path)).name).decode("utf-8", "replace")
 
 
 def _blocks(file: soundfile.SoundFile, reader: ThreadPoolExecutor) -> Iterator[NDArray[np.float32]]:

@@ -222,7 +222,7 @@ class ICSettings:
             changes.setdefault("solver_options", None)
             if self.solver == "scipy" and self.probe_kind == "rademacher":
                 changes.setdefault("probe_kind", None)
-        if "monte_carlo_samples" in changes and "noising" not in changes and self.noising != "average":
+        if "monte_carlo_samples" in changes and "noising" not in changes and self.noising not in ("average", "flow"):
             changes["noising"] = None
         return dataclasses.replace(self, **changes)
 

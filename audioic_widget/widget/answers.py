@@ -1,4 +1,4 @@
-"""What the browser asks for of a recording and its result, answered at once: nothing here computes."""
+"""What the browser asks for of a recording and its result, answered at once: nothing here takes long."""
 
 from __future__ import annotations
 

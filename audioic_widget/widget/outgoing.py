@@ -40,7 +40,7 @@ class Outgoing:
         self._settings = settings
         self._revision = revision
         self._send = send
-        self._first, self._stop = curves.n_frames, 0
+        self._changed: list[tuple[int, int]] = []
         self._due = -math.inf
 
     def begin(self) -> None:
@@ -52,13 +52,13 @@ class Outgoing:
         """Take in `update`; whether it was sent, along with those before it."""
         state = State.FINAL if update.stage == "final" else State.DRAFT
         self._curves.put(update.levels, update.first, update.ic, update.stderr, state)
-        self._first = min(self._first, update.first)
-        self._stop = max(self._stop, update.first + update.ic.shape[1])
+        self._changed.append((update.first, update.first + update.ic.shape[1]))
         now = time.monotonic()
         if update.result is None and now < self._due:
             return False
-        self._send_range(self._first, self._stop)
-        self._first, self._stop = self._curves.n_frames, 0
+        for first, stop in joined(self._changed):
+            self._send_range(first, stop)
+        self._changed.clear()
         self._due = max(self._due, now - (SENT_AT_ONCE - 1) * SEND_INTERVAL) + SEND_INTERVAL
         return True
 
@@ -70,3 +70,14 @@ class Outgoing:
     def _send_range(self, first: int, stop: int) -> None:
         curves = self._curves
         self._send(messages.curves(self._revision, curves.levels, first, stop, curves.ic, curves.stderr, curves.states))
+
+
+def joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same frames as `spans` cover, in order, spans that touch being one: what lies far apart is not filled up."""
+    found: list[tuple[int, int]] = []
+    for first, stop in sorted(spans):
+        if found and first <= found[-1][1]:
+            found[-1] = found[-1][0], max(stop, found[-1][1])
+        else:
+            found.append((first, stop))
+    return found

@@ -91,7 +91,14 @@ def write_page(path: str | os.PathLike[str], parts: Sequence[Part], script: str,
 def _stored(part: Part) -> dict[str, Any]:
     """What the page holds of a widget: its state, and what its kernel would have answered."""
     labels, spans = messages.annotation_lane(part.annotations)
-    state = {**part.traits, "playing": False, "page": {"sound": len(part.sound) > 0}}
+    # Its sound is the recording: nothing decodes there.
+    state = {
+        **part.traits,
+        "playing": False,
+        "heard_level": None,
+        "decodes": False,
+        "page": {"sound": len(part.sound) > 0},
+    }
     return {"state": state, "labels": labels["labels"], "spans": spans, "pieces": list(part.sound)}
 
 

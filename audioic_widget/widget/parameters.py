@@ -24,7 +24,6 @@ class Parameters(Traits):
         self._settings = settings
         # Traits and curves are written by the worker and by whoever sets a parameter.
         self._lock = threading.RLock()
-        self._telling = False
         super().__init__(**self._shown_settings(), **others)
         self.observe(self._on_control, names=list(CONTROLS))
 
@@ -38,26 +37,29 @@ class Parameters(Traits):
         raise NotImplementedError
 
     def set_state(self, sync_data: Mapping[str, Any]) -> None:
-        """Take in what the browser set; what is out of range is answered with its sentence."""
-        try:
-            super().set_state(sync_data)
-        except AudioICError as error:
-            self._tell(error=str(error))
+        """Take in what the browser set; what is out of range is answered with its sentence, and all stays as it was."""
+        with self._lock:
+            before = {name: getattr(self, name) for name in sync_data if self.has_trait(name)}
+            try:
+                super().set_state(sync_data)
+            except AudioICError as error:
+                self._tell(**before, error=str(error))
 
     def _on_control(self, change: Mapping[str, Any]) -> None:
-        if self._telling:
-            return
-        try:
-            settings = self._settings.replace(**{change["name"]: change["new"]})
-        except SettingsError:
-            self._tell(**self._shown_settings())
-            raise
         with self._lock:
-            before = self._settings.noise_levels
-            self._settings = settings
+            if change["new"] == self._shown_settings()[change["name"]]:
+                return  # told, not wished for: settings change before the traits that show them
+            try:
+                settings = self._settings.replace(**{change["name"]: change["new"]})
+            except SettingsError:
+                self._tell(**self._shown_settings())
+                raise
+            before, self._settings = self._settings.noise_levels, settings
             # A level that is new is drawn; one that was hidden stays so.
             visible = [each for each in settings.noise_levels if each in self.visible_levels or each not in before]
-            self._tell(**self._shown_settings(), visible_levels=visible or list(settings.noise_levels))
+            if not visible and settings.noise_levels != before:
+                visible = list(settings.noise_levels)
+            self._tell(**self._shown_settings(), visible_levels=visible)
             self.compute()
 
     def _shown_settings(self) -> dict[str, Any]:
@@ -65,11 +67,7 @@ class Parameters(Traits):
         return {**shown, "noise_levels": list(self._settings.noise_levels)}
 
     def _tell(self, **values: object) -> None:
-        """Set traits without taking them for somebody's wish."""
+        """Set traits, one after the other."""
         with self._lock:
-            self._telling = True
-            try:
-                for name, value in values.items():
-                    self.set_trait(name, value)
-            finally:
-                self._telling = False
+            for name, value in values.items():
+                self.set_trait(name, value)

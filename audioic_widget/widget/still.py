@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
-from audioic_widget.errors import Cancelled
 from audioic_widget.result import ICResult
 from audioic_widget.widget.snapshot import still_picture
 from audioic_widget.widget.worker import Worker
@@ -17,22 +16,22 @@ _drawing = threading.Lock()
 
 
 class Still:
-    """An output of a notebook that holds a picture of the latest result, drawn when there is nothing better to do."""
+    """Outputs of a notebook that hold a picture of the latest result, drawn when there is nothing better to do."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._output: Any = None
+        self._outputs: list[Any] = []
         self._undrawn: tuple[ICResult, str] | None = None
 
     def show(self) -> None:
-        """Make the output, empty, where the cell that runs has its outputs."""
+        """Make an output, empty, where the cell that runs has its outputs."""
         from IPython.display import HTML, display
 
-        self._output = display(HTML(""), display_id=True)
+        self._outputs.append(display(HTML(""), display_id=True))
 
     def draw(self, result: ICResult, name: str) -> None:
-        """Have `result` drawn into it soon, if it was made."""
-        if self._output is not None:
+        """Have `result` drawn into them soon, if there are any."""
+        if self._outputs:
             self._undrawn = result, name
             self._worker.when_idle(self._draw)
 
@@ -43,8 +42,16 @@ class Still:
     def _draw(self, check: Callable[[], None]) -> None:
         from IPython.display import HTML
 
-        with suppress(Cancelled), _drawing:
+        with _drawing:
             check()
             undrawn, self._undrawn = self._undrawn, None
-            if undrawn is not None:
-                self._output.update(HTML(still_picture(*undrawn)))
+            if undrawn is None:
+                return
+            try:
+                picture = still_picture(*undrawn)
+            except Exception as error:
+                # The user's own settings of matplotlib may be what cannot be drawn; the result is there without it.
+                warnings.warn(f"The still picture of {undrawn[1]} cannot be drawn: {error}", stacklevel=2)
+                return
+            for output in self._outputs:
+                output.update(HTML(picture))

@@ -64,7 +64,7 @@ class Traits(anywidget.AnyWidget):
     # What to compute ---------------------------------------------------------------------------------------------
 
     preset = traitlets.Unicode().tag(sync=True)
-    """Name of the preset in use; setting it refills steps and probes."""
+    """Name of the preset in use; setting another refills steps and probes."""
     noise_levels = traitlets.List(traitlets.Float()).tag(sync=True)
     """Noise levels in [0, 1], in the order shown. Set a new list; do not change it in place."""
     n_steps = traitlets.Int().tag(sync=True)
@@ -172,6 +172,6 @@ class Traits(anywidget.AnyWidget):
     def _check_number(self, proposal: Mapping[str, Any]) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
         low, high = _RANGES[name]
-        if value is not None and not low <= value <= high:
+        if value is not None and not (low <= value <= high and math.isfinite(value)):
             raise SettingsError(f"{name} must be from {low:g} to {high:g}, not {value:g}.")
         return value

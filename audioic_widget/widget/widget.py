@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audioic_widget.annotations import AnnotationsLike, annotation_ic
-from audioic_widget.audio import Recording
+from audioic_widget.audio import Recording, name_of
 from audioic_widget.errors import AnnotationError, AudioICError, Cancelled, SettingsError
 from audioic_widget.frames import frame_at
 from audioic_widget.ic import Audio
@@ -176,7 +175,11 @@ class AudioICWidget(Parameters):
         Exception
             What made it fail.
         """
-        if not self._worker.wait(timeout):
+        if self._worker.inside and self._result is None:
+            raise RuntimeError(
+                f"{self.name} is not complete: what observes the widget cannot wait for it, only for status."
+            )
+        if not self._worker.inside and not self._worker.wait(timeout):
             raise TimeoutError(f"{self.name} is not complete after {timeout:g} s.")
         if self._failure is not None:
             raise self._failure
@@ -294,9 +297,13 @@ class AudioICWidget(Parameters):
                     if update.result is not None:
                         self._finish(update.result)
         except Cancelled:
-            pass  # whoever asked for it has said so already
+            raise  # whoever asked for it has said so already
         except Exception as error:
-            self._fail(error)
+            with self._lock:
+                check()  # nobody wants to know any more
+                if self._result is not None:
+                    raise  # what observes the widget has failed, not the computation
+                self._fail(error)
 
     def _encoding(self, check: Callable[[], None]) -> Callable[[float], None]:
         """Gives what tells of the share encoded, now and then."""
@@ -343,9 +350,10 @@ class AudioICWidget(Parameters):
         silent = result.provenance["silent"]
         self._tell(
             saved=saved_traces(result),
-            status="done",
             progress=1.0,
             notice="There is no sound in this recording to compute information content of." if silent else "",
+            # Last: who observes it may set off the next computation.
+            status="done",
         )
 
     def _notify(self, error: Exception) -> None:
@@ -354,7 +362,7 @@ class AudioICWidget(Parameters):
     def _fail(self, error: Exception) -> None:
         with self._lock:
             self._failure = error
-            self._tell(status="error", error=_sentence(error))
+            self._tell(error=_sentence(error), status="error")
 
     # Messages --------------------------------------------------------------------------------------------------
 
@@ -390,7 +398,7 @@ def _sentence(error: Exception) -> str:
 def _name_of(source: Audio | str | os.PathLike[str] | ICModel | Sequence[float]) -> str:
     """Name a source before it is read."""
     if isinstance(source, str | os.PathLike):
-        return Path(source).name
+        return name_of(source)
     if isinstance(source, Recording | ICModel):
         return source.name
-    return Path(str(getattr(source, "name", "array"))).name
+    return name_of(getattr(source, "name", "array"))

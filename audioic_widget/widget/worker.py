@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -19,7 +20,8 @@ class Worker:
     """Runs the job submitted last, in a thread of its own; a newer job ends the one that runs.
 
     Jobs end early by calling the `check` they are given, many times a second: it raises `Cancelled`
-    as soon as a newer job waits, or `cancel` or `close` was called. They handle their own errors.
+    as soon as a newer job waits, or `cancel` or `close` was called. They handle their own errors; what one lets through is
+    reported as what ends a thread is (`threading.excepthook`), but ends nothing.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ class Worker:
                 job = self._aside.popleft() if self._aside else None
             if job is None:
                 return
-            job(self._check_closed)
+            self._do(job, self._check_closed)
 
     def when_idle(self, job: Job) -> None:
         """Run `job` once nothing was submitted for `REST` seconds; nobody waits for it, and any other job ends it."""
@@ -77,6 +79,11 @@ class Worker:
             self._cancelled = self._running
             self._changed.notify_all()
             return busy
+
+    @property
+    def inside(self) -> bool:
+        """Whether the caller is a job itself, or called by one: it cannot wait for its own end."""
+        return threading.current_thread() is self._thread
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until no job runs or waits; False if `timeout` seconds were not enough."""
@@ -96,6 +103,14 @@ class Worker:
             self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
             self._thread.start()
         self._changed.notify_all()
+
+    def _do(self, job: Job, check: Check) -> None:
+        try:
+            job(check)
+        except Cancelled:
+            pass
+        except Exception:
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self._thread)))
 
     def _check_closed(self) -> None:
         if self._closed:
@@ -120,10 +135,8 @@ class Worker:
                     job = None
                 self._running, self._cancelled = wanted, False
             self.make_room()
-            try:
-                if job is not None:
-                    job(self._check)
-            finally:
-                with self._changed:
-                    self._running = False
-                    self._changed.notify_all()
+            if job is not None:
+                self._do(job, self._check)
+            with self._changed:
+                self._running = False
+                self._changed.notify_all()
