@@ -270,34 +270,43 @@ def slider(bench: Bench) -> Iterator[Row]:
 
 
 def widgets(bench: Bench, count: int = 20, rounds: int = 50) -> Iterator[Row]:
-    """Many widgets, opened and closed again and again."""
+    """Many widgets, opened and closed again and again; then the same of the plainest there are, which shows the hosts' share."""
     path = bench.lab.folder / "short.wav"
     make(path, RATE, 1, "PCM_16", 3.0)
-    notebook = bench.open(
-        f"ws = [aw.AudioICWidget('short.wav', preset='draft') for _ in range({count})]\nfor each in ws: display(each)"
-    )
+    ours = "aw.AudioICWidget('short.wav', preset='draft')", ".audioic", "root.audioic.status() === 'done'"
+    plain = "__import__('ipywidgets').HTML('<b class=plain></b>')", ".plain", "true"
+    for who, (made, shown, ready) in (("widgets", ours), ("plain ipywidgets", plain)):
+        early, late = reopened(bench, f"ws = [{made} for _ in range({count})]", shown, ready, count, rounds)
+        words = f"{count} {who} opened and closed {rounds} times"
+        yield f"{words}: worker threads left", str(late[1]), "0"
+        yield f"{words}: all threads after {rounds // 5}, after {rounds}", f"{early[2]}, {late[2]}", "the same"
+        yield f"{words}: kernel's memory", f"{early[0] / MB:.0f}, {late[0] / MB:.0f} MB", "the same"
+        yield f"{words}: page's heap", f"{early[3] / MB:.1f}, {late[3] / MB:.1f} MB", "the same"
+
+
+def reopened(
+    bench: Bench, cell: str, shown: str, ready: str, count: int, rounds: int
+) -> list[tuple[float, int, int, float]]:
+    """What kernel and page hold after a fifth of the rounds and after all: bytes, worker threads, threads; bytes of the page."""
+    notebook = bench.open(f"{cell}\nfor each in ws: display(each)")
     page = notebook.page
-    kept: list[tuple[float, int, int, float]] = []
+    kept = []
     for turn in range(rounds):
-        page.evaluate(
-            """async (count) => probe.until(() => {
-                const all = [...document.querySelectorAll(".audioic")];
-                return all.length === count && all.every((root) => root.audioic.status() === "done");
-            }, probe.run(1), 600)""",
-            count,
+        page.evaluate("() => void probe.run(1)")
+        page.wait_for_function(
+            f"""() => {{
+                const all = [...document.querySelectorAll("{shown}")];
+                return all.length === {count} && all.every((root) => {ready});
+            }}""",
+            timeout=600_000,
         )
         notebook.run("for each in ws: each.close()\nws = []")
-        page.wait_for_function("() => document.querySelectorAll('.audioic').length === 0")
+        page.wait_for_function(f"() => document.querySelectorAll('{shown}').length === 0")
         if turn in (rounds // 5, rounds - 1):
             page.wait_for_timeout(2000)
             kept.append((*kernel(notebook), heap(notebook)))
-    (held, _, threads, page_held), (held_after, own, threads_after, page_after) = kept
-    words = f"{count} widgets opened and closed {rounds} times"
-    yield f"{words}: worker threads left", str(own), "0"
-    yield f"all threads after {rounds // 5}, after {rounds} rounds", f"{threads}, {threads_after}", "the same"
-    yield "kernel's memory", f"{held / MB:.0f}, {held_after / MB:.0f} MB", "the same"
-    yield "page's heap", f"{page_held / MB:.1f}, {page_after / MB:.1f} MB", "the same"
     notebook.close()
+    return kept
 
 
 SECTIONS: dict[str, Callable[..., Iterator[Row]]] = {

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from ipywidgets.widgets.widget import _instances
 from recorded import FAST, LEVELS, Recorded, drawn
 
 import audioic_widget as aw
@@ -257,6 +258,7 @@ def test_a_file_and_its_name(tmp_path: Any, samples: np.ndarray) -> None:
 
 
 def test_a_closed_widget_is_forgotten(samples: np.ndarray) -> None:
+    models = set(_instances)
     widget = aw.AudioICWidget(samples, sample_rate=44_100, **FAST)
     widget.wait(60)
     known, thread = weakref.ref(widget), next(t for t in threading.enumerate() if t.name == "audioic-widget")
@@ -265,6 +267,7 @@ def test_a_closed_widget_is_forgotten(samples: np.ndarray) -> None:
     del widget
     gc.collect()
     assert known() is None
+    assert set(_instances) <= models, "nor does it leave its layout"
 
 
 def test_many_widgets_leave_no_thread(samples: np.ndarray) -> None:

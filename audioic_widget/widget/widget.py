@@ -130,6 +130,7 @@ class AudioICWidget(Parameters):
     ) -> None:
         # First, since `close` is called even on a widget that was refused.
         self._worker = Worker("audioic-widget")
+        self._own_layout: Any = None
         shown = {name: fields.pop(name) for name in SHOWN if name in fields}
         settings = (settings or ICSettings()).replace(**fields)
         if settings.alignment == "published":
@@ -146,6 +147,7 @@ class AudioICWidget(Parameters):
         self._decoding = Decoding(self._worker, self._session)
         shown.setdefault("visible_levels", list(settings.noise_levels))
         super().__init__(settings, name=_name_of(audio), model_name=_name_of(model), annotations=annotations, **shown)
+        self._own_layout = self.layout
         self.observe(self._on_annotations, names="annotations")
         self.on_msg(self._on_message)
         self.compute()
@@ -208,6 +210,9 @@ class AudioICWidget(Parameters):
         """End the computation, the thread and the widget."""
         self._worker.close()
         super().close()
+        # A widget of its own, which the other's end would leave behind, in the kernel and in every page.
+        if self._own_layout is not None:
+            self._own_layout.close()
 
     def plot(self, ax: Axes | None = None) -> Axes | NDArray[np.object_]:
         """Draw the traces with matplotlib, when they are complete: lanes ``(L, 1)``, or all in `ax`; see `ICResult.plot`."""
