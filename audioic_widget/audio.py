@@ -204,9 +204,14 @@ def _from_file(audio: str | os.PathLike[str] | BinaryIO) -> Recording:
         ) from error
 
 
+def printable(path: str) -> str:
+    """`path` as text: bytes in it that are no UTF-8, as names in old archives have, become backslash, x and two digits."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def name_of(path: object) -> str:
-    """The last part of `path`; bytes that are no UTF-8, as old archives have, are replaced: the name is shown and written."""
-    return os.fsencode(Path(str(path)).name).decode("utf-8", "replace")
+    """The last part of `path`, printable."""
+    return printable(Path(str(path)).name)
 
 
 def _blocks(file: soundfile.SoundFile, reader: ThreadPoolExecutor) -> Iterator[NDArray[np.float32]]:

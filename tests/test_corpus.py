@@ -36,6 +36,20 @@ def test_a_corpus_has_the_numbers_of_single_calls(
     assert_like_single_calls(again, music)
 
 
+def test_names_that_are_no_text_are_written_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "music"
+    folder.mkdir()
+    try:
+        with (folder / "Ch\udcf6re.wav").open("wb") as file:  # latin-1 bytes, as the system hands them on
+            soundfile.write(file, np.random.default_rng(0).normal(0, 0.1, RATE), RATE, format="WAV")
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("this file system takes no such names")
+    dataset = compute_corpus([folder], tmp_path / "ic", **FAST)
+    assert dataset.files()[["file", "status"]].to_numpy().tolist() == [[str(folder / r"Ch\xf6re.wav"), "ok"]]
+    monkeypatch.setattr(run, "run_shard", never)
+    compute_corpus([folder], tmp_path / "ic", **FAST)
+
+
 def test_jobs_of_an_array_share_the_work(music: Path, tmp_path: Path) -> None:
     for number in (1, 2, 3):
         compute_corpus([music], tmp_path / "out", shard=(number, 3), **FAST)

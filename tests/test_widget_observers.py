@@ -195,7 +195,7 @@ def test_a_name_that_is_no_text_can_be_shown_and_written(samples: np.ndarray, tm
         pytest.skip("this file system takes no such names")
     widget = Recorded(path, **FAST)
     widget.wait(60)
-    assert widget.name == "Ch\N{REPLACEMENT CHARACTER}re.wav"
+    assert widget.name == r"Ch\xf6re.wav"
     widget.export_html(tmp_path / "page.html")
     widget.result.to_csv(tmp_path / "song.csv")
     widget.close()

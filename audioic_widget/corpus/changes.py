@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from audioic_widget.audio import printable
 from audioic_widget.corpus.parts import Row, read_rows, rewrite_part, version_of
 from audioic_widget.corpus.shard import read_item
 from audioic_widget.corpus.sources import Item
@@ -27,7 +28,7 @@ def forget(output: Path, items: Sequence[Item], *, retry_failed: bool) -> None:
 def _still_true(row: Row, item: Item, retry_failed: bool) -> Row | None:
     """The row of `item` as far as it still holds; None if it does not."""
     size, modified = version_of(item.path)
-    now: Row = {"path": item.path, "start": item.start, "end": item.end, "bytes": size, "modified": modified}
+    now: Row = {"path": printable(item.path), "start": item.start, "end": item.end, "bytes": size, "modified": modified}
     changed = any(row[name] != value for name, value in now.items())
     if row["status"] != "ok":
         return None if changed or retry_failed else row

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from audioic_widget.audio import printable
 from audioic_widget.corpus.sources import Item
 from audioic_widget.formats.files import replacing
 from audioic_widget.frames import FRAME_PERIOD
@@ -63,7 +64,7 @@ FILES = pa.schema(
 def row_of(item: Item) -> Row:
     """The row of `item` in the table of files, as far as it is known beforehand."""
     row: Row = dict.fromkeys(FILES.names)
-    row.update(file=item.id, path=item.path, start=item.start, end=item.end, status="ok", seconds=0.0)
+    row.update(file=item.id, path=printable(item.path), start=item.start, end=item.end, status="ok", seconds=0.0)
     size, modified = version_of(item.path)
     return {**row, "bytes": size, "modified": modified}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from audioic_widget.audio import printable
 from audioic_widget.errors import AudioError, SettingsError
 
 AUDIO = {".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"}
@@ -84,7 +85,7 @@ def _items(source: str) -> list[Item]:
         found = sorted(Path(name) for name in glob(source, recursive=True) if Path(name).is_file())  # noqa: PTH207
     if not found:
         raise AudioError(f"{source} is no audio file, and no folder, glob or manifest with any: check the path.")
-    return [Item(os.fspath(file), os.fspath(file)) for file in found]
+    return [Item(printable(os.fspath(file)), os.fspath(file)) for file in found]
 
 
 def _manifest(path: Path) -> list[Item]:
