@@ -95,6 +95,14 @@ export function sentences(session: Session): Part {
   return { root: element("div", {}, error, notice), update };
 }
 
+/** In one change: what is drawn is always a part of what is computed; all of it where nothing else was drawn. */
+export function removeLevel(session: Session, level: number): void {
+  const left = session.model.get("noise_levels").filter((other) => other !== level);
+  const drawn = session.model.get("visible_levels").filter((other) => other !== level);
+  session.model.set("visible_levels", drawn.length ? drawn : left);
+  session.set("noise_levels", left);
+}
+
 /** A chip for every noise level, to hide or remove it, and a field to add one. */
 export function levels(session: Session): Part {
   const { model } = session;
@@ -158,10 +166,7 @@ export function levels(session: Session): Part {
         show.setAttribute("aria-pressed", String(visible.includes(level)));
         show.style.setProperty("--aic-ink", ink(level, root));
         const remove = button(`remove-${level}`, "×", `Remove noise level ${text}`, () =>
-          session.set(
-            "noise_levels",
-            model.get("noise_levels").filter((other) => other !== level),
-          ),
+          removeLevel(session, level),
         );
         remove.disabled = now.length === 1;
         return element("span", { class: "aic-chip" }, show, remove);

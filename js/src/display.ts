@@ -49,11 +49,14 @@ export function scaleOf(
   return { shift, scale: Math.sqrt(squares / count) };
 }
 
-/** Centred running mean over `width` frames, gaps left out; errors of frames are independent. */
+/**
+ * Centred running mean over `width` frames, gaps left out; errors of frames are independent. An even width has no
+ * middle: its mean reaches one frame further back than on.
+ */
 export function smoothed(curve: Curve, width: number): Curve {
   const { ic, stderr, states } = curve;
   const out = { ic: new Float32Array(ic.length), stderr: new Float32Array(ic.length), states };
-  const half = Math.floor(width / 2);
+  const [back, on] = [Math.floor(width / 2), Math.floor((width - 1) / 2)];
   let [count, sum, squares] = [0, 0, 0];
   const add = (k: number, sign: 1 | -1) => {
     if (k < 0 || k >= ic.length || Number.isNaN(ic[k])) return;
@@ -61,10 +64,10 @@ export function smoothed(curve: Curve, width: number): Curve {
     sum += sign * ic[k];
     squares += sign * stderr[k] ** 2 || 0;
   };
-  for (let k = 0; k < half; k++) add(k, 1);
+  for (let k = 0; k < on; k++) add(k, 1);
   for (let k = 0; k < ic.length; k++) {
-    add(k + half, 1);
-    add(k - half - 1, -1);
+    add(k + on, 1);
+    add(k - back - 1, -1);
     const gap = Number.isNaN(ic[k]);
     out.ic[k] = gap ? Number.NaN : sum / count;
     out.stderr[k] = gap || Number.isNaN(stderr[k]) ? Number.NaN : Math.sqrt(Math.max(squares, 0)) / count;

@@ -14,6 +14,7 @@ export default () => {
       session = new Session(model, signal);
     },
     render({ el, signal }: { el: HTMLElement; signal: AbortSignal }) {
+      session.viewed(signal);
       mount(session, el, signal);
     },
   };

@@ -28,12 +28,19 @@ const HELP: [string, string][] = [
 export function listenToKeys(root: HTMLElement, session: Session, onKey: () => void): void {
   const { model, timeline, panels } = session;
   const step = (event: KeyboardEvent) => (event.shiftKey ? FRAME_PERIOD : 1);
+  /** Goes there, and on screen: a pointer can only point at what is there, keys can leave it. */
+  const go = (seconds: number) => {
+    session.seek(seconds);
+    if (session.sounding || timeline.shows(session.position)) return;
+    timeline.centre(session.position);
+    session.moved();
+  };
   const keys: Record<string, (event: KeyboardEvent) => void> = {
     " ": () => session.toggle(),
-    arrowleft: (event) => session.seek(session.position - step(event)),
-    arrowright: (event) => session.seek(session.position + step(event)),
-    home: () => session.seek(0),
-    end: () => session.seek(timeline.duration),
+    arrowleft: (event) => go(session.position - step(event)),
+    arrowright: (event) => go(session.position + step(event)),
+    home: () => go(0),
+    end: () => go(timeline.duration),
     l: () => session.set("loop", !model.get("loop")),
     "+": () => zoom(session, ZOOM),
     "=": () => zoom(session, ZOOM),

@@ -23,7 +23,8 @@ export default () => {
   return {
     async initialize(made: { model: AnyModel<Traits>; signal: AbortSignal }) {
       widget = (await frontEnd(made.model.get("_front_end"))).default();
-      widget.initialize(made);
+      // Closed while that was loading: nobody would end what began now.
+      if (!made.signal.aborted) widget.initialize(made);
     },
     render(shown: { el: HTMLElement; signal: AbortSignal }) {
       widget.render(shown);

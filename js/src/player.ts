@@ -45,6 +45,8 @@ export class Player {
   /** Sample that is next to be scheduled; where it stands while nothing sounds. */
   private next = 0;
   private timer: ReturnType<typeof setInterval> | undefined;
+  /** Whether sound may begin, while the browser has not said: of several questions the last one counts. */
+  private asking: Promise<boolean> | null = null;
 
   /**
    * @param ask asks the kernel for samples; `take` is called with the answer
@@ -84,13 +86,18 @@ export class Player {
       this.output.connect(this.context.destination);
     }
     this.state = "buffering";
-    const allowed = this.context.resume().then(() => true);
+    const allowed = this.context.resume().then(
+      () => true,
+      () => false,
+    );
     const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), PERMISSION));
-    const sounds = await Promise.race([allowed, late]);
-    if (this.state !== "buffering") return;
+    const asking = Promise.race([allowed, late]);
+    this.asking = asking;
+    const sounds = await asking;
+    if (this.asking !== asking) return;
+    this.asking = null;
     if (!sounds) {
-      this.state = "stopped";
-      this.changed();
+      this.stop(this.position);
       this.refused();
       return;
     }
@@ -101,17 +108,17 @@ export class Player {
   }
 
   pause(): void {
-    this.halt(this.position);
-    this.changed();
+    if (this.state !== "stopped") this.stop(this.position);
   }
 
   seek(seconds: number): void {
-    const sounding = this.state !== "stopped";
+    const { state, asking } = this;
     this.heard = this.wanted;
     this.halt(clamp(seconds, 0, this.duration));
-    if (sounding) {
+    if (state !== "stopped") {
       this.state = "buffering";
-      this.begin();
+      this.asking = asking;
+      if (!asking) this.begin();
     }
     this.changed();
   }
@@ -195,8 +202,16 @@ export class Player {
     this.changed();
   }
 
+  /** Ends the sound, and with it the clock: one that runs for nobody keeps the sound card awake. */
+  private stop(seconds: number): void {
+    this.halt(seconds);
+    void this.context?.suspend();
+    this.changed();
+  }
+
   private halt(seconds: number): void {
     this.state = "stopped";
+    this.asking = null;
     clearInterval(this.timer);
     for (const source of this.sources) {
       source.onended = null;
@@ -209,18 +224,18 @@ export class Player {
 
   /** Asks for what is missing, schedules what is there, notices an end or a gap. */
   private pump(): void {
-    if (this.state === "stopped" || !this.context) return;
+    if (this.state === "stopped" || this.asking || !this.context) return;
     const clock = this.context.currentTime;
     const heard = clock - (this.context.outputLatency || 0);
     while (this.pieces.length > 1 && this.pieces[0].until <= heard) this.pieces.shift();
-    if (this.state === "playing" && heard >= (this.pieces.at(-1)?.until ?? 0)) {
-      this.pieces = [];
-      if (this.next >= this.samples && !this.bounds) {
-        this.halt(this.duration);
-        this.changed();
-        return;
-      }
+    const silent = this.state === "buffering" || heard >= (this.pieces.at(-1)?.until ?? 0);
+    if (silent && this.next >= this.samples && !this.bounds) {
+      this.stop(this.duration);
+      return;
+    }
+    if (silent && this.state === "playing") {
       // The kernel was too slow: the clock stands until there is more.
+      this.pieces = [];
       this.state = "buffering";
       this.changed();
     }
@@ -231,9 +246,11 @@ export class Player {
     this.fetch();
     for (;;) {
       const bounds = this.bounds;
-      if (bounds && this.next === bounds[1]) this.next = bounds[0];
+      if (bounds && (this.next === bounds[1] || this.next >= this.samples)) this.next = bounds[0];
       const stop = bounds && this.next < bounds[1] ? bounds[1] : this.samples;
-      const when = this.pieces.at(-1)?.until ?? clock + LEAD;
+      // What comes while the last piece is on its way to the ear cannot follow it without a gap any more.
+      const last = this.pieces.at(-1)?.until ?? 0;
+      const when = last > clock ? last : clock + LEAD;
       if (this.next >= stop || when > clock + HORIZON) break;
       const index = Math.floor(this.next / CHUNK);
       const buffer = this.chunks.get(this.heard, index);

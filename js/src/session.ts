@@ -37,7 +37,7 @@ export class Session {
   readonly panels = { spectrogram: false, peaks: false, clicks: false, help: false, settings: false };
   /** Second under the pointer, in any view of the group. */
   hovered: number | null = null;
-  /** What to tell the user until the next change, as a sentence. */
+  /** What to tell the user until play is pressed or a kernel answers, as a sentence. */
   hint = "";
   private listeners = new Set<() => void>();
   private followers = new Set<() => void>();
@@ -47,6 +47,7 @@ export class Session {
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
   private saveTimer: ReturnType<typeof setTimeout> | undefined;
   private heardLast: number | null = null;
+  private views = 0;
 
   constructor(
     readonly model: AnyModel<Traits>,
@@ -94,6 +95,15 @@ export class Session {
 
   get display(): Display {
     return { unit: this.model.get("unit"), smoothing: this.model.get("smoothing") };
+  }
+
+  /** A view is there until `signal`; when the last one is gone and none comes in its place, nothing sounds. */
+  viewed(signal: AbortSignal): void {
+    this.views++;
+    signal.addEventListener("abort", () => {
+      this.views--;
+      setTimeout(() => this.views || this.player.pause());
+    });
   }
 
   /** Calls `listener` whenever something that is drawn has changed; returns how to stop that. */
@@ -174,10 +184,16 @@ export class Session {
   }
 
   toggle(): void {
-    const { player } = this.voice;
-    this.hint = "";
-    if (player.state === "stopped") void player.play();
-    else player.pause();
+    const { voice } = this;
+    if (voice.player.state === "stopped") voice.play();
+    else voice.player.pause();
+  }
+
+  /** Begins to sound, if there is somebody who sends sound; what is said where not stays. */
+  private play(): void {
+    if (!this.playable) return;
+    for (const each of this.together) each.hint = "";
+    void this.player.play();
   }
 
   /** Goes there, in the recording that sounds; where that has ended, this one takes over. */
@@ -200,14 +216,13 @@ export class Session {
 
   /** Plays a surprising moment, and what led up to it. */
   playPeak({ start }: Peak): void {
-    this.hint = "";
     this.listen();
     this.player.seek(start - RUN_UP);
     if (!this.timeline.shows(start)) {
       this.timeline.centre(start);
       this.moved();
     }
-    void this.player.play();
+    this.play();
   }
 
   /** Hears the recording, or what is left of it at the level heard last: the lowest one shown to begin with. */
@@ -272,19 +287,22 @@ export class Session {
   private onPlaying(): void {
     const wanted = this.model.get("playing");
     if (wanted === (this.player.state !== "stopped")) return;
+    // Where another one of the group sounded, this one has begun with taking over.
     if (wanted) this.listen();
-    this.toggle();
+    if (wanted !== (this.player.state !== "stopped")) this.toggle();
   }
 
   /** Sounds on in place of the one that did, at the same moment. */
   private onSolo(): void {
-    const before = this.others.find((each) => each.model.get("solo"));
-    if (!this.model.get("solo") || !before) return;
+    const before = this.others.find((each) => each.model.get("solo") || each.player.state !== "stopped");
+    if (!before) return;
+    if (!this.model.get("solo")) return this.player.pause();
     const { position, state } = before.player;
     before.player.pause();
     before.set("solo", false);
-    this.player.seek(position);
+    // Played first, so that a wish to play is not taken back by the seek.
     if (state !== "stopped") void this.player.play();
+    this.player.seek(position);
     for (const each of this.together) each.changed();
   }
 

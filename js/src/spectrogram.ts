@@ -7,6 +7,8 @@ const COLUMN_SAMPLES = 1024;
 const FACTOR = 4;
 /** Columns in a tile: 100 kB. */
 const TILE = 1024;
+/** Tiles kept, those drawn last: more than any screen is wide, 26 MB. */
+const KEPT = 64;
 /** Dark to light, as in magma: lightness grows evenly. */
 const RAMP = [
   [0, 0, 4],
@@ -40,7 +42,17 @@ export class Spectrogram {
       for (let mel = 0; mel < mels; mel++)
         colours[(mels - 1 - mel) * tile.width + x] = LOOKUP[values[x * mels + mel]];
     context.putImageData(image, 0, 0);
-    this.tiles.set(`${message.level}:${message.first / TILE}`, tile);
+    this.touch(`${message.level}:${message.first / TILE}`, tile);
+    for (const old of this.tiles.keys()) {
+      if (this.tiles.size <= KEPT) break;
+      this.tiles.delete(old);
+    }
+  }
+
+  /** A map knows the order of what is put in: what was needed last is its last. */
+  private touch(key: string, tile: HTMLCanvasElement | null): void {
+    this.tiles.delete(key);
+    this.tiles.set(key, tile);
   }
 
   /** Draws the seconds `start` to `end` over the whole canvas; what is missing is asked for, once. */
@@ -55,10 +67,8 @@ export class Spectrogram {
     for (let index = Math.floor(start / seconds); index <= last; index++) {
       const key = `${level}:${index}`;
       const tile = this.tiles.get(key);
-      if (tile === undefined) {
-        this.tiles.set(key, null);
-        this.ask({ type: "spectrogram", level, first: index * TILE, count: TILE });
-      }
+      this.touch(key, tile ?? null);
+      if (tile === undefined) this.ask({ type: "spectrogram", level, first: index * TILE, count: TILE });
       if (!tile) continue;
       const left = ((index * seconds - start) / (end - start)) * width;
       const wide = ((tile.width / TILE) * seconds * width) / (end - start);

@@ -4,6 +4,7 @@ import { drawAnnotations } from "./annotations";
 import { AXIS, Chart, GUTTER, MARGIN } from "./chart";
 import { header, levels, sentences, sliders } from "./controls";
 import { colour, element, fitCanvas } from "./dom";
+import { focusIn } from "./focus";
 import { footer, readout } from "./footer";
 import { clamp } from "./frames";
 import { listenToPointer } from "./gestures";
@@ -146,8 +147,10 @@ export function mount(session: Session, host: HTMLElement, signal: AbortSignal):
       root.dataset.theme = theme;
       for (const chart of charts) chart.recolour();
     }
+    const handOn = focusIn(root);
     arrangeControls();
     for (const part of Object.values(parts)) part.update();
+    handOn();
     mel.hidden = !session.panels.spectrogram;
     notes.hidden = session.annotations.length === 0;
     if (!session.waveform || stack.clientWidth === 0) return;

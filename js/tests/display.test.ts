@@ -30,6 +30,13 @@ describe("display", () => {
     expect(stderr[1]).toBeCloseTo(Math.sqrt(3 * 0.25) / 3);
   });
 
+  it("means over as many frames as it says, of an even width too", () => {
+    const { ic, stderr } = smoothed(curve([0, 1, 2, 3, 9, 5, 6]), 4);
+    expect(ic[3]).toBe((1 + 2 + 3 + 9) / 4);
+    expect(stderr[3]).toBeCloseTo(Math.sqrt(4 * 0.25) / 4);
+    expect([...smoothed(curve([1, 2, 6]), 2).ic]).toEqual([1, 1.5, 4]);
+  });
+
   it("says on the axis what was done", () => {
     expect(axisLabel({ unit: "nats", smoothing: 1 })).toBe("nats");
     expect(axisLabel({ unit: "zscore", smoothing: 5 })).toBe("z-score · 0.5 s mean");

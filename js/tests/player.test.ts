@@ -1,48 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Player } from "../src/player";
+import { Broken, Context, fakeSound, realSound, Silent } from "./audio";
 
 const RATE = 44_100;
 const CHUNK = 5 * RATE;
-
-class Source {
-  buffer: { seconds: number } | null = null;
-  onended: (() => void) | null = null;
-  started: { when: number; offset: number; length: number } | null = null;
-  stopped = false;
-  playbackRate = { value: 1 };
-  connect() {}
-  start(when: number, offset = 0, length = 0) {
-    this.started = { when, offset, length };
-  }
-  stop() {
-    this.stopped = true;
-  }
-}
-
-/** An audio clock that the test moves. */
-class Context {
-  static last: Context;
-  currentTime = 100;
-  outputLatency = 0;
-  destination = {};
-  sources: Source[] = [];
-  constructor() {
-    Context.last = this;
-  }
-  async resume() {}
-  async close() {}
-  createBuffer(_: number, length: number, rate: number) {
-    return { seconds: length / rate, getChannelData: () => new Float32Array(length) };
-  }
-  createGain() {
-    return { gain: { value: 1 }, connect() {} };
-  }
-  createBufferSource() {
-    const made = new Source();
-    this.sources.push(made);
-    return made;
-  }
-}
 
 function setup(seconds: number) {
   const asked: number[] = [];
@@ -68,14 +29,8 @@ function setup(seconds: number) {
 }
 
 describe("player", () => {
-  beforeEach(() => {
-    vi.useFakeTimers();
-    vi.stubGlobal("AudioContext", Context);
-  });
-  afterEach(() => {
-    vi.useRealTimers();
-    vi.unstubAllGlobals();
-  });
+  beforeEach(fakeSound);
+  afterEach(realSound);
 
   it("moves with the audio clock once there is sound, not before", async () => {
     const { player, asked, answer, after } = setup(60);
@@ -137,6 +92,55 @@ describe("player", () => {
     expect(player.state).toBe("playing");
     expect(player.position).toBe(0);
     player.close();
+  });
+
+  it("stops at the end when it is sent there while it plays", async () => {
+    const { player, answer } = setup(60);
+    await player.play();
+    answer(0);
+    player.seek(60);
+    expect([player.state, player.position]).toEqual(["stopped", 60]);
+    expect(vi.getTimerCount()).toBe(1); // The browser's time to allow sound, and nothing that pumps.
+  });
+
+  it("goes to the loop from the end where that lies behind the playhead", async () => {
+    const { player, answer, after } = setup(9);
+    player.seek(8);
+    await player.play();
+    answer(0);
+    answer(1);
+    after(0.5);
+    player.set([2, 4], 1);
+    for (let k = 0; k < 20; k++) after(0.1);
+    expect(player.state).toBe("playing");
+    expect(player.position).toBeGreaterThan(2);
+    expect(player.position).toBeLessThan(4);
+    player.close();
+  });
+
+  it("does not begin in the past with what comes while the last sound is on its way to the ear", async () => {
+    const { player, answer, after } = setup(60);
+    await player.play();
+    Context.last.outputLatency = 0.5;
+    answer(0);
+    after(5.2);
+    expect(player.state).toBe("playing");
+    answer(1);
+    expect(Context.last.sources[1].started?.when).toBeCloseTo(Context.last.currentTime + 0.03, 9);
+    player.close();
+  });
+
+  it("lets the clock stand while nothing sounds", async () => {
+    const { player, answer, after } = setup(4);
+    await player.play();
+    answer(0);
+    const context = Context.last;
+    player.pause();
+    expect(context.state).toBe("suspended");
+    await player.play();
+    expect([context.state, player.state]).toEqual(["running", "playing"]);
+    after(4.2);
+    expect([context.state, player.state]).toEqual(["suspended", "stopped"]);
   });
 
   it("silences what was scheduled when it pauses, and remembers where", async () => {
@@ -222,13 +226,8 @@ describe("player", () => {
     player.close();
   });
 
-  it("says so when the browser does not let sound begin", async () => {
-    class Silent extends Context {
-      override resume() {
-        return new Promise<void>(() => {});
-      }
-    }
-    vi.stubGlobal("AudioContext", Silent);
+  it.each([Silent, Broken])("says so when the browser does not let sound begin: %o", async (context) => {
+    vi.stubGlobal("AudioContext", context);
     const refused = vi.fn();
     const player = new Player(
       () => {},
@@ -241,6 +240,47 @@ describe("player", () => {
     await playing;
     expect(player.state).toBe("stopped");
     expect(refused).toHaveBeenCalledOnce();
+  });
+
+  it("begins once, and not before it may, however often it is sent elsewhere meanwhile", async () => {
+    const allow: (() => void)[] = [];
+    class Asking extends Context {
+      override resume() {
+        return new Promise<void>((resolve) => allow.push(resolve));
+      }
+    }
+    vi.stubGlobal("AudioContext", Asking);
+    const { player, asked, answer } = setup(60);
+    void player.play();
+    player.pause();
+    void player.play();
+    player.seek(7);
+    answer(1);
+    expect([player.state, player.position, asked]).toEqual(["buffering", 7, []]);
+    for (const each of allow) each();
+    await vi.advanceTimersByTimeAsync(0);
+    expect([player.state, player.position, asked]).toEqual(["playing", 7, [2]]);
+    player.pause();
+    // Two questions of a second each, and nothing that pumps.
+    expect(vi.getTimerCount()).toBe(2);
+  });
+
+  it("stays where it was sent when the browser does not let sound begin", async () => {
+    vi.stubGlobal("AudioContext", Silent);
+    const refused = vi.fn();
+    const player = new Player(
+      () => {},
+      () => {},
+      refused,
+      60,
+    );
+    const playing = player.play();
+    player.seek(7);
+    await vi.advanceTimersByTimeAsync(1_100);
+    await playing;
+    expect([player.state, player.position]).toEqual(["stopped", 7]);
+    expect(refused).toHaveBeenCalledOnce();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("goes over to what is left at a level when that is there, and goes on sounding until then", async () => {

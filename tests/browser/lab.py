@@ -159,6 +159,13 @@ class Notebook:
             )
         )
 
+    def says(self, code: str, expected: str) -> None:
+        """Wait until `code` prints `expected` in the kernel."""
+        end = time.monotonic() + 20
+        while (said := self.run(code).strip()) != expected and time.monotonic() < end:
+            self.page.wait_for_timeout(100)
+        assert said == expected
+
     def close(self) -> None:
         """End kernel and page."""
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")

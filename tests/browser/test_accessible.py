@@ -131,3 +131,39 @@ def test_reduced_motion_is_honoured(notebook: Notebook) -> None:
     )
     assert moving == []
     notebook.page.emulate_media(reduced_motion=None)
+
+
+def test_arrows_do_not_take_the_playhead_off_the_screen(notebook: Notebook) -> None:
+    notebook.run("w.view = (5.0, 8.0); w.current_time = 7.5")
+    notebook.until("w.span()[0] === 5 && w.position() === 7.5")
+    notebook.widget.focus()
+    for key, place in (("ArrowRight", 8.5), ("Home", 0), ("End", float(notebook.run("print(w.duration)")))):
+        notebook.page.keyboard.press(key)
+        start, end = notebook.ask("w.span()")
+        assert notebook.ask("w.position()") == pytest.approx(place, abs=1e-4)
+        assert start <= place <= end, key
+    notebook.run("w.view = None")
+    notebook.until("w.span()[0] === 0")
+
+
+def test_who_uses_the_keyboard_keeps_the_place(notebook: Notebook) -> None:
+    """A control that has the focus when it is made anew, removed, disabled or hidden gives it to one that is near."""
+    page = notebook.page
+
+    def assert_focus_after(test_id: str, change: str, heir: str) -> None:
+        page.get_by_test_id(test_id).focus()
+        page.keyboard.press("Enter")
+        notebook.until(change)
+        script = "(root) => document.activeElement === root ? 'root' : document.activeElement.dataset.testid"
+        assert notebook.widget.evaluate(script) == heir, test_id
+
+    found = "document.querySelector('[data-testid=\"{}\"]')".format
+    assert_focus_after("level-0.6", f"{found('level-0.6')}.ariaPressed === 'false'", "level-0.6")
+    assert_focus_after("remove-0.6", f"!{found('level-0.6')}", "new-level")
+    page.get_by_test_id("zoom-in").click()
+    notebook.until(f"!{found('zoom-whole')}.disabled")
+    assert_focus_after("zoom-whole", f"{found('zoom-whole')}.disabled", "root")
+    notebook.run("w.preset = 'pa-audioic'")
+    notebook.until(f"!{found('cancel')}.hidden")
+    assert_focus_after("cancel", f"{found('cancel')}.hidden", "root")
+    assert_focus_after("compute", f"{found('compute')}.hidden", "root")

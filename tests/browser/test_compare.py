@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 
 import pytest
@@ -18,14 +17,6 @@ a, b = c.widgets
 c"""
 ALL_DONE = "() => { const all = [...document.querySelectorAll('.audioic')]; return all.length === 2 && "
 ALL_DONE += "all.every((root) => root.audioic.status() === 'done'); }"
-
-
-def says(notebook: Notebook, code: str, expected: str) -> None:
-    """Wait until `code` prints `expected` in the kernel."""
-    end = time.monotonic() + 20
-    while (said := notebook.run(code).strip()) != expected and time.monotonic() < end:
-        notebook.page.wait_for_timeout(100)
-    assert said == expected
 
 
 def test_two_recordings_move_select_and_sound_as_one(open_notebook: Callable[..., Notebook]) -> None:
@@ -58,11 +49,11 @@ def test_two_recordings_move_select_and_sound_as_one(open_notebook: Callable[...
     )
     assert moved[0] == moved[1]
     assert moved[0][1] - moved[0][0] < 10
-    says(notebook, "print(a.view is not None and a.view == b.view)", "True")
+    notebook.says("print(a.view is not None and a.view == b.view)", "True")
     views = json.loads(notebook.run("print(json.dumps([a.view, b.view]))"))
     assert views[0] == views[1] == pytest.approx(moved[0])
     notebook.run("a.view = None; b.selection = (3.0, 6.0)")
-    says(notebook, "print(b.view, a.selection)", "None (3.0, 6.0)")
+    notebook.says("print(b.view, a.selection)", "None (3.0, 6.0)")
 
     # Click in the second, play in the first, let the second take over.
     plot = second.locator(".u-over").bounding_box()
@@ -77,7 +68,7 @@ def test_two_recordings_move_select_and_sound_as_one(open_notebook: Callable[...
     after = both("w.position()")
     assert after[0] == after[1]
     assert before <= float(str(after[0])) < before + 3
-    says(notebook, "print(a.solo, b.solo, a.playing, b.playing)", "False True False True")
+    notebook.says("print(a.solo, b.solo, a.playing, b.playing)", "False True False True")
     notebook.run("c.solo = a")
     page.wait_for_function("() => document.querySelectorAll('.audioic')[0].audioic.state() === 'playing'")
     first.get_by_test_id("play").click()
@@ -88,7 +79,7 @@ def test_two_recordings_move_select_and_sound_as_one(open_notebook: Callable[...
     second.get_by_test_id("settings").click()
     second.get_by_test_id("steps").focus()
     page.keyboard.press("ArrowRight")
-    says(notebook, "print(a.n_steps, b.n_steps)", "6 8")
+    notebook.says("print(a.n_steps, b.n_steps)", "6 8")
     page.wait_for_function(ALL_DONE, timeout=60_000)
     # What is under the pointer is read in both.
     page.mouse.move(plot["x"] + 0.5 * plot["width"], plot["y"] + 30)

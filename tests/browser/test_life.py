@@ -60,6 +60,16 @@ def test_python_moves_the_playhead_while_it_plays(twice: Notebook) -> None:
     twice.until("w.state() === 'stopped'")
 
 
+def test_nothing_sounds_when_no_view_is_left(twice: Notebook) -> None:
+    twice.run("w.loop = True; w.playing = True")
+    twice.until("w.state() === 'playing'")
+    twice.page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    twice.says("print(w.playing)", "False")
+    twice.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    twice.page.locator(".audioic").nth(1).wait_for()
+    twice.until(DONE)
+
+
 def test_a_reloaded_page_has_everything_again(twice: Notebook) -> None:
     page = twice.page
     twice.run("w.view = (5.0, 15.0); w.selection = (6.0, 7.0); w.annotations = [(0, 10, 'first half')]; w.n_steps = 8")
