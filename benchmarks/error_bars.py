@@ -2,7 +2,8 @@
 
 `CycledHadamard` takes the off-diagonal part of a trained flow's Jacobian to be correlated over time as a Matern kernel
 of ``ln(t / (1.05 - t))`` and its size to follow ``sqrt(t) / (1.05 - t)``. Here are both, by level, along the trajectories of
-an example's frames. ``--model`` takes another trained model. Prints Markdown tables.
+an example's frames; then how often two standard errors cover the exact value, and the solver's error, which is no part of them,
+on every example. ``--model`` takes another trained model. Prints Markdown tables.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import itertools
 
 import numpy as np
 import torch
+from accuracy import truth
 from machine import machine
 from models import LEVELS, example_latents
 from torch import Tensor
 
 import audioic_widget as aw
+from audioic_widget.ic import compute_ic_from_latents
 from audioic_widget.likelihood.divergence import CORRELATION_LENGTH
 from audioic_widget.likelihood.solvers import time_grid
 from audioic_widget.model.catalogue import ICModel
@@ -40,6 +43,32 @@ def off_diagonals(model: ICModel, latents: Tensor, level: float) -> tuple[Tensor
         found.append((off - torch.diag_embed(off.diagonal(dim1=1, dim2=2))).flatten(1))
         x = x + h * value
     return torch.stack(found), middles
+
+
+def coverage(model: ICModel, frames: int) -> None:
+    """Print how far the presets are from exact values, of that by the solver alone, and how far they say they are."""
+    print(
+        "\n| example | preset | level | rms, nats | solver: bias | sd | rms s.e. | within 2 s.e. |",
+        "|---" * 8 + "|",
+        sep="\n",
+    )
+    for name in ("minuet", "frere_jacques", "loop"):
+        latents = example_latents(model, frames + 1, name)
+        exact = truth(model, latents, 32)
+        for preset in ("draft", "standard"):
+            settings = aw.ICSettings(preset=preset, noise_levels=LEVELS)
+            values, stderr = compute_ic_from_latents(latents, model=model, settings=settings)
+            traced = settings.replace(divergence="exact", precision="float32")
+            solved = compute_ic_from_latents(latents, model=model, settings=traced)[0] - exact
+            for off, solver, spread, level in zip(values - exact, solved, stderr, LEVELS, strict=True):
+                cells = (np.sqrt(np.mean(off**2)), solver.mean(), solver.std(), np.sqrt(np.mean(spread**2)))
+                within = np.mean(np.abs(off) <= 2 * spread)
+                print(
+                    f"| {name} | {preset} | {level} |",
+                    *(f"{cell:.3f} |" for cell in cells),
+                    f"{within:.0%} |",
+                    flush=True,
+                )
 
 
 def main() -> None:
@@ -74,6 +103,7 @@ def main() -> None:
     print("|---" * (len(shown) + 1) + "|")
     for level, t, ratio in sizes:
         print(f"| level {level} |", " | ".join(f"{ratio[step]:.2f} (t {t[step]:.2f})" for step in shown), "|")
+    coverage(model, 2 * options.frames)
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ def random_latents(frames: int) -> Tensor:
     return torch.nn.functional.layer_norm(torch.randn(frames, 64), (64,))
 
 
-def example_latents(model: ICModel, frames: int) -> Tensor:
+def example_latents(model: ICModel, frames: int, name: str = "minuet") -> Tensor:
     """The first latents of an example recording ``(frames, 64)``."""
-    return encode(aw.read_recording(aw.example("minuet")), model).latents[:frames]
+    return encode(aw.read_recording(aw.example(name)), model).latents[:frames]
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -13,7 +13,7 @@ from engine_cases import ALL_MODES, ic, quick
 from numpy.typing import NDArray
 
 from audioic_widget.likelihood.divergence import CycledHadamard, DivergenceEstimator, ExactTrace, FixedProbes
-from audioic_widget.likelihood.solvers import METHODS, fixed_step_trajectory, time_grid
+from audioic_widget.likelihood.solvers import METHODS, fixed_step_trajectory, halves, time_grid
 from audioic_widget.model.catalogue import ICModel, load_model
 
 pytestmark = [
@@ -66,5 +66,5 @@ def test_a_solve_never_waits_for_the_host(mini: dict[str, ICModel], solver: str,
     field = mini["cuda"].head.frozen(torch.bfloat16).bind(torch.randn(2, 7, dim, device="cuda"))
     times = time_grid(torch.tensor([1.0, 0.7], device="cuda"), 5, "quadratic")
     with waiting_is_an_error():
-        for _ in fixed_step_trajectory(field, x, times, estimators[kind], METHODS[solver]):
+        for _ in fixed_step_trajectory(field, x, times, halves(times), estimators[kind], METHODS[solver]):
             pass

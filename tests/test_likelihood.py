@@ -218,7 +218,8 @@ class DriftingField:
 def test_standard_error_of_orthogonal_probes_is_calibrated(n_steps: int, n_probes: int) -> None:
     scheme, t, frames = Scheme("midpoint", n_steps), torch.tensor([0.9], dtype=torch.float64), 300
     x = torch.zeros(1, frames, 64, dtype=torch.float64)
-    nodes = torch.tensor([evaluation.t[0] for evaluation in scheme.evaluations(scheme.grid(t))])
+    times = scheme.grid(t)
+    nodes = torch.tensor([evaluation.t[0] for evaluation in scheme.evaluations(times, scheme.middle(times))])
     field = DriftingField.drawn(nodes, frames)
     found = log_density(field, x, t, scheme, CycledHadamard(signs(1, frames, 64), n_probes))
     exact = log_density(field, x, t, scheme, ExactTrace(x)).value

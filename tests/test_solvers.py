@@ -14,7 +14,7 @@ from analytic import GaussianField, LinearField, MixtureField, mixture, random_l
 from audioic_widget.errors import Cancelled, SettingsError
 from audioic_widget.likelihood.density import Scheme, log_density, log_density_along_flow, merged_times
 from audioic_widget.likelihood.divergence import ExactTrace, FixedProbes
-from audioic_widget.likelihood.solvers import METHODS, fixed_step_trajectory, time_grid
+from audioic_widget.likelihood.solvers import METHODS, fixed_step_trajectory, halves, middles, time_grid
 
 Field = LinearField | GaussianField | MixtureField
 FIXED_STEP = ["euler", "midpoint", "heun", "rk4"]
@@ -102,7 +102,8 @@ def test_steps_are_those_of_a_plain_loop(
         return field.velocity(point[None, None], torch.tensor([time], dtype=torch.float64))[0, 0]
 
     for estimator, estimate in ((ExactTrace(x), oracles.trace), (FixedProbes(probe[None]), oracles.probed(probe[0]))):
-        *_, state = fixed_step_trajectory(field, x, Scheme(solver, 5, spacing).grid(at), estimator, METHODS[solver])
+        times = Scheme(solver, 5, spacing).grid(at)
+        *_, state = fixed_step_trajectory(field, x, times, halves(times), estimator, METHODS[solver])
         end, integral = plain(velocity, x[0], x[0, :, :0], grid(t, 5), estimate)
         torch.testing.assert_close(state.x[0], end, rtol=0, atol=1e-12)
         torch.testing.assert_close(state.sums[0, 0], integral, rtol=0, atol=1e-11)
@@ -137,6 +138,19 @@ def test_shared_spacing_is_quadratic_for_clean_data_and_nearly_equal_for_noised(
     torch.testing.assert_close(clean, time_grid(torch.ones(1), 10, "quadratic")[0])
     lengths = -noised.diff()
     assert lengths.max() < 1.2 * lengths.min()
+
+
+def test_middles_are_those_of_the_clock_away_from_the_data_and_halves_near_it() -> None:
+    times = time_grid(torch.tensor([0.4, 1.0]), 6, "shared")
+    looked_at = times[:, :-1] + middles(times) * times.diff()
+    torch.testing.assert_close(looked_at[0], time_grid(torch.tensor([0.4]), 12, "shared")[0, 1::2], rtol=0, atol=1e-4)
+    assert torch.equal(middles(times)[1], halves(times)[1])
+
+
+@pytest.mark.parametrize("t", [1.0, 0.999, 0.5, 0.0])
+def test_middles_are_between_a_quarter_and_a_half_of_however_short_a_step(t: float) -> None:
+    found = middles(time_grid(torch.tensor([t]), 20_000, "shared"))
+    assert ((found >= 0.25) & (found <= 0.5)).all()
 
 
 @pytest.mark.parametrize("solver", [*FIXED_STEP, "scipy"])

@@ -22,6 +22,8 @@ from audioic_widget.likelihood.solvers import (
     State,
     evaluations,
     fixed_step_trajectory,
+    halves,
+    middles,
     scipy_trajectory,
     time_grid,
 )
@@ -57,18 +59,28 @@ class Scheme:
             return torch.stack((t_start, torch.zeros_like(t_start)), dim=1)
         return time_grid(t_start, self.n_steps, self.spacing)
 
-    def evaluations(self, times: Tensor, first_step: int = 0) -> list[Evaluation]:
+    def middle(self, times: Tensor) -> Tensor:
+        """Middles ``(rows, n)`` of the steps of a `grid`."""
+        return middles(times) if (self.solver, self.spacing) == ("midpoint", "shared") else halves(times)
+
+    def evaluations(self, times: Tensor, middle: Tensor, first_step: int = 0) -> list[Evaluation]:
         """Where the divergence is evaluated on the way through `times` ``(rows, n + 1)``; unknown to adaptive solvers."""
-        return [] if self.solver == "scipy" else evaluations(times, METHODS[self.solver], first_step)
+        return [] if self.solver == "scipy" else evaluations(times, middle, METHODS[self.solver], first_step)
 
     def trajectory(
-        self, field: VelocityField, x: Tensor, times: Tensor, estimator: DivergenceEstimator, check: Callable[[], None]
+        self,
+        field: VelocityField,
+        x: Tensor,
+        times: Tensor,
+        middle: Tensor,
+        estimator: DivergenceEstimator,
+        check: Callable[[], None],
     ) -> Iterator[State]:
         """States after each interval of `times`."""
         if self.solver == "scipy":
             yield from scipy_trajectory(field, x, times, estimator, self.options, check)
             return
-        for state in fixed_step_trajectory(field, x, times, estimator, METHODS[self.solver]):
+        for state in fixed_step_trajectory(field, x, times, middle, estimator, METHODS[self.solver]):
             check()
             yield state
 
@@ -106,10 +118,11 @@ def log_density(
         Values and variances ``(rows, F)``.
     """
     times = scheme.grid(t)
+    middle = scheme.middle(times)
     state = State(x, x.new_zeros((estimator.n_sums, *x.shape[:-1])))
-    for state in scheme.trajectory(field, x, times, estimator, check):  # noqa: B007
+    for state in scheme.trajectory(field, x, times, middle, estimator, check):  # noqa: B007
         pass
-    return _concluded(state.x, estimator.conclude(state.sums, scheme.evaluations(times)))
+    return _concluded(state.x, estimator.conclude(state.sums, scheme.evaluations(times, middle)))
 
 
 def _concluded(x0: Tensor, integral: Estimate) -> Estimate:
@@ -146,7 +159,9 @@ def log_density_along_flow(
     if scheme.solver == "scipy":
         # scipy interpolates: its steps do not depend on the times asked for.
         grid = merged_times(grid, t)
-    passed = [at_start, *scheme.trajectory(field, x, grid.unsqueeze(0), estimator, check)]
+    # From the data on, all middles are halves.
+    whole = grid.unsqueeze(0)
+    passed = [at_start, *scheme.trajectory(field, x, whole, halves(whole), estimator, check)]
     end = passed[-1]
     estimates, states = [], []
     for time in t:
@@ -160,7 +175,7 @@ def log_density_along_flow(
             _, part = _side_steps(field, state.x, ends[1:], scheme, estimator, node)
             below = end.sums - passed[node + 1].sums + part
             times = torch.cat((time.reshape(1), grid[node + 1 :]))
-        evaluations = scheme.evaluations(times.unsqueeze(0), first_step=node)
+        evaluations = scheme.evaluations(times.unsqueeze(0), halves(times.unsqueeze(0)), first_step=node)
         estimates.append(_concluded(end.x, estimator.conclude(below, evaluations)))
         states.append(state.x)
     value, variance = (torch.cat([getattr(each, name) for each in estimates]) for name in ("value", "variance"))
@@ -171,7 +186,8 @@ def _side_steps(
     field: VelocityField, x: Tensor, times: Tensor, scheme: Scheme, estimator: DivergenceEstimator, step: int
 ) -> tuple[State, Tensor]:
     """One step off the grid, which counts as `step` to the estimator: the state reached, and the sums on the way."""
-    (state,) = fixed_step_trajectory(field, x, times.unsqueeze(0), estimator, METHODS[scheme.solver], step)
+    one = times.unsqueeze(0)
+    (state,) = fixed_step_trajectory(field, x, one, halves(one), estimator, METHODS[scheme.solver], step)
     return state, state.sums
 
 

@@ -24,13 +24,19 @@ from audioic_widget.likelihood.field import VelocityField
 
 Vector = NDArray[np.float64]
 
+MIDDLE = 0.5
+"""The node of a step's middle, which need not be half of its length: see `middles`."""
+
+SMOOTH_BELOW = 0.05
+"""Noise level under which a learned density is smoother than that of the data."""
+
 
 @dataclass(frozen=True)
 class Tableau:
     """An explicit Runge-Kutta method (Butcher 1963).
 
     Stage i is evaluated at time ``t + nodes[i] h`` and state ``x + h sum_j matrix[i][j] v_j``; the step is
-    ``x + h sum_i weights[i] v_i``.
+    ``x + h sum_i weights[i] v_i``. Where a step's middle is not its half, nodes and rows of stages there move along.
     """
 
     order: int
@@ -43,11 +49,13 @@ METHODS: Mapping[str, Tableau] = {
     # The published solver: one evaluation a step, error halves with twice the steps.
     "euler": Tableau(1, (0.0,), ((),), (1.0,)),
     # The method of choice: two values but one divergence a step.
-    "midpoint": Tableau(2, (0.0, 0.5), ((), (0.5,)), (0.0, 1.0)),
+    "midpoint": Tableau(2, (0.0, MIDDLE), ((), (0.5,)), (0.0, 1.0)),
     # Also called the explicit trapezoidal rule; two divergences a step.
     "heun": Tableau(2, (0.0, 1.0), ((), (1.0,)), (0.5, 0.5)),
     # The classical method; four divergences a step, for references.
-    "rk4": Tableau(4, (0.0, 0.5, 0.5, 1.0), ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)),
+    "rk4": Tableau(
+        4, (0.0, MIDDLE, MIDDLE, 1.0), ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
+    ),
 }
 
 
@@ -84,12 +92,35 @@ def time_grid(t_start: Tensor, n_steps: int, spacing: str) -> Tensor:
     return start * (1 - (u * u if spacing == "quadratic" else u))
 
 
-def evaluations(times: Tensor, method: Tableau, first_step: int = 0) -> list[Evaluation]:
-    """Where `fixed_step_trajectory` evaluates the divergence on the way through `times` ``(rows, n + 1)``."""
-    grid = times.double().cpu().numpy()
+def halves(times: Tensor) -> Tensor:
+    """Middles ``(rows, n)`` of the steps of a grid `times` ``(rows, n + 1)``, as shares of their lengths: halves."""
+    return torch.full_like(times[:, 1:], 0.5)
+
+
+def middles(times: Tensor) -> Tensor:
+    """As `halves`, for the midpoint rule on a "shared" grid: the middle of a step on the grid's own clock ``sqrt(1 - t)``.
+
+    On that clock the field of a flow changes evenly. Near the data a learned field is smoother, and paths that start there keep
+    the half: the two are mixed by ``s^2 / (s^2 + 0.05^2)``, s being the noise level of the start. On trained flows that leaves a
+    half to a tenth of the error of halves at levels from 0.05 on, at no cost (`benchmarks/solver_bias.py`).
+    """
+    clock = (1 - times).clamp_min(0).sqrt()
+    before, after = clock[:, :-1], clock[:, 1:]
+    start = (1 - times[:, :1]).square()
+    return 0.5 - 0.25 * start / (start + SMOOTH_BELOW**2) * (after - before) / (after + before).clamp_min(1e-12)
+
+
+def evaluations(times: Tensor, middle: Tensor, method: Tableau, first_step: int = 0) -> list[Evaluation]:
+    """Where `fixed_step_trajectory` evaluates the divergence on the way through `times` with these middles."""
+    grid, shares = times.double().cpu().numpy(), middle.double().cpu().numpy()
     t, h = grid[:, :-1], np.diff(grid, axis=1)
     return [
-        Evaluation(first_step + step, stage, t[:, step] + node * h[:, step], weight * h[:, step])
+        Evaluation(
+            first_step + step,
+            stage,
+            t[:, step] + (shares[:, step] if node == MIDDLE else node) * h[:, step],
+            weight * h[:, step],
+        )
         for step in range(h.shape[1])
         for stage, (node, weight) in enumerate(zip(method.nodes, method.weights, strict=True))
         if weight
@@ -100,13 +131,14 @@ def fixed_step_trajectory(
     field: VelocityField,
     x: Tensor,
     times: Tensor,
+    middle: Tensor,
     estimator: DivergenceEstimator,
     method: Tableau,
     first_step: int = 0,
 ) -> Iterator[State]:
     """Carry `x` ``(rows, F, D)`` through `times` ``(rows, n + 1)`` and yield the state after every step.
 
-    `first_step` is the number of the first step to the estimator, for those who go on from elsewhere.
+    `middle` ``(rows, n)`` are the steps' middles as shares of their lengths: `halves`, or `middles`. `first_step` is the number of the first step to the estimator, for those who go on from elsewhere.
     """
     sums = x.new_zeros((estimator.n_sums, *x.shape[:-1]))
     for step in range(times.shape[1] - 1):
@@ -114,11 +146,12 @@ def fixed_step_trajectory(
         h_x = h[:, None, None]
         velocities: list[Tensor] = []
         for stage, (node, row, weight) in enumerate(zip(method.nodes, method.matrix, method.weights, strict=True)):
+            reached = (middle[:, step] if node == MIDDLE else node) * h
             point = x
             for coefficient, velocity in zip(row, velocities, strict=True):
                 if coefficient:
-                    point = point + (coefficient * h_x) * velocity
-            at = t + node * h
+                    point = point + (coefficient / node * reached)[:, None, None] * velocity
+            at = t + reached
             if weight:
                 tangents = estimator.tangents(first_step + step, stage)
                 value, products = field.velocity_and_tangents(point, at, tangents)
