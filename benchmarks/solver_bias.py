@@ -1,6 +1,6 @@
 """The solver's error alone, by where a step's middle is: ``python benchmarks/solver_bias.py``.
 
-The midpoint rule with the exact trace on the "shared" grid, in float32, against RK4 in float64 with as many steps as decide nothing
+The midpoint rule with the exact trace on the grid of the presets, in float32, against RK4 in float64 with as many steps as decide nothing
 any more: mean and standard deviation over frames, with halves of the steps as middles and with `solvers.middles`. ``--model`` takes
 another trained model. Prints a Markdown table.
 """
@@ -31,7 +31,7 @@ def log_density(model: ICModel, x: Tensor, seen: Tensor, level: float, method: s
     """In nats ``(frames,)``, in the model's number format."""
     model = model.in_precision("float64" if x.dtype == torch.float64 else "float32")
     field = model.head.frozen().bind(model.contexts(seen[None, :-1]))
-    times = time_grid(torch.tensor([1 - level], dtype=x.dtype), n, "shared")
+    times = time_grid(torch.tensor([1 - level], dtype=x.dtype), n, "quadratic")
     x, middle = x[None, 1:], (middles if moved else halves)(times)
     for state in fixed_step_trajectory(field, x, times, middle, ExactTrace(x), METHODS[method]):
         last = state

@@ -149,8 +149,9 @@ def test_middles_are_those_of_the_clock_away_from_the_data_and_halves_near_it() 
 
 @pytest.mark.parametrize("t", [1.0, 0.999, 0.5, 0.0])
 def test_middles_are_between_a_quarter_and_a_half_of_however_short_a_step(t: float) -> None:
-    found = middles(time_grid(torch.tensor([t]), 20_000, "shared"))
-    assert ((found >= 0.25) & (found <= 0.5)).all()
+    for spacing in SPACINGS:
+        found = middles(time_grid(torch.tensor([t]), 20_000, spacing))
+        assert ((found >= 0.25) & (found <= 0.5)).all()
 
 
 @pytest.mark.parametrize("solver", [*FIXED_STEP, "scipy"])

@@ -60,8 +60,8 @@ class Scheme:
         return time_grid(t_start, self.n_steps, self.spacing)
 
     def middle(self, times: Tensor) -> Tensor:
-        """Middles ``(rows, n)`` of the steps of a `grid`."""
-        return middles(times) if (self.solver, self.spacing) == ("midpoint", "shared") else halves(times)
+        """Middles ``(rows, n)`` of the steps of a `grid`; equal steps are those of the textbook's rule."""
+        return middles(times) if self.solver == "midpoint" and self.spacing != "uniform" else halves(times)
 
     def evaluations(self, times: Tensor, middle: Tensor, first_step: int = 0) -> list[Evaluation]:
         """Where the divergence is evaluated on the way through `times` ``(rows, n + 1)``; unknown to adaptive solvers."""

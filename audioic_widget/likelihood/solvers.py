@@ -98,7 +98,7 @@ def halves(times: Tensor) -> Tensor:
 
 
 def middles(times: Tensor) -> Tensor:
-    """As `halves`, for the midpoint rule on a "shared" grid: the middle of a step on the grid's own clock ``sqrt(1 - t)``.
+    """As `halves`, for the midpoint rule on a flow: the middle of a step on the clock ``sqrt(1 - t)``.
 
     On that clock the field of a flow changes evenly. Near the data a learned field is smoother, and paths that start there keep
     the half: the two are mixed by ``s^2 / (s^2 + 0.05^2)``, s being the noise level of the start. On trained flows that leaves a
