@@ -80,7 +80,8 @@ class ICSettings:
         Fixed-step methods of order 1, 2, 2, 4, or any method of `scipy.integrate.solve_ivp`.
     solver_options : mapping
         Fixed steps: ``{"spacing": "uniform" | "quadratic" | "shared"}`` ("quadratic" puts more steps where
-        a path starts, "shared" where data are, for the levels that start there). scipy: the keywords of `solve_ivp` (``method``, ``rtol``, ``atol``, ``max_step``).
+        a path starts, "shared" where data are, for the levels that start there; on either, "midpoint" takes the middle of a step on
+        the flow's own clock, see `likelihood.solvers.middles`). scipy: the keywords of `solve_ivp` (``method``, ``rtol``, ``atol``, ``max_step``).
     n_steps : int >= 1
         Steps from t down to 0 (not used by "scipy").
     divergence : {"hutchinson", "exact"}

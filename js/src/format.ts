@@ -16,12 +16,12 @@ export function level(value: number): string {
   return short.includes(".") ? short : `${short}.0`;
 }
 
-/** A value in nats with its standard error, if that is known and not zero. */
+/** A value in nats with its standard error, if that is known and not zero, to the first digit that is not zero. */
 export function nats(value: number, stderr: number): string {
   if (Number.isNaN(value)) return "–";
-  return Number.isNaN(stderr) || stderr === 0
-    ? value.toFixed(1)
-    : `${value.toFixed(1)} ± ${stderr.toFixed(1)}`;
+  if (Number.isNaN(stderr) || stderr === 0) return value.toFixed(1);
+  const digits = Math.min(Math.max(Math.ceil(-Math.log10(stderr * 1.05)), 1), 3);
+  return `${value.toFixed(digits)} ± ${stderr.toFixed(digits)}`;
 }
 
 /** The name of a recording with a moment or a span of it, as a media fragment: "song.wav#t=12.34,15.00". */
