@@ -62,7 +62,7 @@ def pictures(lab: Lab, browser: Browser) -> None:
     both.page.wait_for_timeout(600)
     both.page.locator(".jp-OutputArea-output:has(.audioic)").screenshot(path=HERE / "widget-compare.png")
     both.close()
-    running = open_notebook(lab, browser, SONG.replace("annotations", "preset='pa-audioic', annotations"))
+    running = open_notebook(lab, browser, SONG.replace("annotations", "preset='pa-audioic', n_steps=800, annotations"))
     running.until("w.status() === 'running' && w.trace(0.3)?.states.filter((s) => s === 3).length > 60")
     shoot(running, "-running")
     running.close()
