@@ -174,6 +174,8 @@ class AudioICWidget(Parameters):
             If that was not enough.
         Cancelled
             If the computation was ended.
+        RuntimeError
+            If it is called by what observes the widget, before the result is there.
         Exception
             What made it fail.
         """

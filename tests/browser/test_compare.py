@@ -77,6 +77,7 @@ def test_two_recordings_move_select_and_sound_as_one(open_notebook: Callable[...
     # Settings are each one's own.
     assert not second.get_by_test_id("steps").is_visible()
     second.get_by_test_id("settings").click()
+    second.get_by_test_id("steps").wait_for()  # what is not there yet cannot have the focus
     second.get_by_test_id("steps").focus()
     page.keyboard.press("ArrowRight")
     notebook.says("print(a.n_steps, b.n_steps)", "6 8")
