@@ -228,7 +228,7 @@ def main() -> None:
     procedures = [*ours(model, latents), *peers(model, latents)]
     rows, points = table(procedures, exact, options.rounds)
     differences = ", ".join(f"{value:.4f}" for value in np.sqrt(np.square(half - exact).mean(1)))
-    print(machine(), "", sep="\n")
+    print(f"{machine()}; {torch.get_num_threads()} threads", "", sep="\n")
     print(
         f"Model {model.name}, {options.frames} frames. Reference: {options.reference_steps} steps; half as many differ by {differences} nats."
     )

@@ -118,7 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    print(machine(), "", *presets(options.rounds), "", sep="\n", flush=True)
+    print(f"{machine()}; {torch.get_num_threads()} threads", "", *presets(options.rounds), "", sep="\n", flush=True)
     print(*costs(options.rounds), sep="\n")
 
 

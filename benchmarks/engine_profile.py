@@ -168,7 +168,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = published_size()
-    print(machine())
+    print(f"{machine()}; 1 thread")
     for precision in options.precision:
         settings = aw.ICSettings(preset=options.preset, precision=precision, noise_levels=(LEVEL,))
         print("", *report(model, settings, options.tiles, options.repeats), sep="\n", flush=True)

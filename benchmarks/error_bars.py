@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from accuracy import truth
 from machine import machine
-from models import LEVELS, example_latents
+from models import EXAMPLES, LEVELS, example_latents
 from torch import Tensor
 
 import audioic_widget as aw
@@ -52,7 +52,7 @@ def coverage(model: ICModel, frames: int) -> None:
         "|---" * 8 + "|",
         sep="\n",
     )
-    for name in ("minuet", "frere_jacques", "loop"):
+    for name in EXAMPLES:
         latents = example_latents(model, frames + 1, name)
         exact = truth(model, latents, 32)
         for preset in ("draft", "standard"):

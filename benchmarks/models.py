@@ -16,6 +16,7 @@ from audioic_widget.model.catalogue import ICModel
 from audioic_widget.model.head import Head
 
 LEVELS = (0.0, 0.3, 0.6)
+EXAMPLES = ("minuet", "frere_jacques", "loop")
 
 
 def published_size() -> ICModel:

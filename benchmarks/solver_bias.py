@@ -11,7 +11,7 @@ import argparse
 
 import torch
 from machine import machine
-from models import example_latents
+from models import EXAMPLES, example_latents
 from torch import Tensor
 
 import audioic_widget as aw
@@ -50,7 +50,7 @@ def main() -> None:
     columns = [f"{n} steps, {which}" for n in STEPS for which in ("halves", "middles")]
     print("| example | noising | level |", " | ".join(columns), "|")
     print("|---" * (3 + len(columns)) + "|")
-    for name in ("minuet", "frere_jacques", "loop"):
+    for name in EXAMPLES:
         latents = example_latents(model, options.frames + 1, name)
         noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
         for noising in ("expectation", "average"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -40,3 +42,11 @@ def drawn(widget: Recorded) -> dict[float, np.ndarray]:
             for level, row in zip(content["levels"], values, strict=True):
                 rows[level][content["first"] : content["first"] + content["count"]] = row
     return rows
+
+
+def until(holds: Callable[[], object], seconds: float = 30) -> None:
+    """Wait until `holds` gives something true."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from recorded import until
 from torch import Tensor
 
 import audioic_widget as aw
@@ -70,13 +71,6 @@ class Recorded(AudioICWidget):
 
     def send(self, content: dict[str, Any], buffers: object = None) -> None:
         self.sent.append(content)
-
-
-def until(condition: Any, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def workers_now() -> set[int | None]:

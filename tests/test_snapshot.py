@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import threading
-import time
 from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import soundfile
+from recorded import until
 
 import audioic_widget as aw
 from audioic_widget.widget import snapshot, still, worker
@@ -118,8 +118,5 @@ def test_pictures_are_drawn_one_at_a_time_and_none_of_what_is_closed_meanwhile(m
     for each in workers:
         each.close()
     may_end.set()
-    until = time.monotonic() + 30
-    while any(thread.name == "drawing" for thread in threading.enumerate()):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    until(lambda: all(thread.name != "drawing" for thread in threading.enumerate()))
     assert drawn == ["song"]

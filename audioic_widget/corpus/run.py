@@ -24,7 +24,7 @@ from audioic_widget.corpus.shard import Job, run_shard
 from audioic_widget.corpus.sources import Item, find_items
 from audioic_widget.errors import AudioICError, ExecutorError, OutputError, SettingsError
 from audioic_widget.formats.files import replacing
-from audioic_widget.model.catalogue import load_model
+from audioic_widget.model.catalogue import checked_device, load_model
 from audioic_widget.settings import ICSettings
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def compute_corpus(
     items = given + find_items([source for source in sources if not isinstance(source, Item)])
     if executor is None:
         # Before anything is written; elsewhere, workers know what devices they have.
-        load_model(model, device)
+        checked_device(device)
     prepare(Path(output), model, settings)
     sweep(Path(output))
     restore_files(Path(output))
