@@ -57,3 +57,7 @@ class Stop:
         self.calls += 1
         if self.calls >= self.last:
             raise Cancelled("ended on request")
+
+
+def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)

@@ -12,7 +12,8 @@ from typing import Any
 import oracles
 import pytest
 import torch
-from torch import Tensor, nn
+from engine_cases import normal
+from torch import nn
 from torch.func import jacrev, vmap
 from x_transformers import ContinuousTransformerWrapper, Decoder
 
@@ -48,10 +49,6 @@ def published_head_name(name: str) -> str:
         if name.startswith(ours):
             return theirs + name.removeprefix(ours)
     return name
-
-
-def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 # Backbone

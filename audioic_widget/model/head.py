@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audioic_widget.model.frozen import NORM_EPS, FrozenHead
+from audioic_widget.model.frozen import FrozenHead
+from audioic_widget.model.workspace import NORM_EPS
 
 
 class TimeEmbedding(nn.Module):
