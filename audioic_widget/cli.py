@@ -105,7 +105,12 @@ def parser() -> ArgumentParser:
     )
     add("--noise_from_expection", type=bool, default=True, help="false: points on the probability flow.")
     add("--integration_params.n_runs", type=int | None, default=None, help="Probes of the divergence estimate.")
-    add("--integration_params.solver", type=str | None, default=None, help="euler, midpoint, heun, rk4 or scipy.")
+    add(
+        "--integration_params.solver",
+        type=str | None,
+        default=None,
+        help="multistep, euler, midpoint, heun, rk4 or scipy.",
+    )
     add(
         "--integration_params.solver_kwargs",
         type=dict[str, Any] | None,

@@ -107,8 +107,9 @@ def evaluations(settings: ICSettings) -> float:
     draws = settings.monte_carlo_samples or 1 if settings.noising == "average" else 1
     if settings.solver == "scipy":
         return 100.0 * (1 + tangents) * draws
-    weights = METHODS[settings.solver].weights
-    return float(settings.n_steps * sum(1 + tangents if weight else 1 for weight in weights) * draws)
+    method = METHODS[settings.solver]
+    plain = 0 if method.predicts else 1
+    return float(settings.n_steps * sum(1 + tangents if weight else plain for weight in method.weights) * draws)
 
 
 def solve(

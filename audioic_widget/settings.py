@@ -16,7 +16,7 @@ from audioic_widget.errors import SettingsError
 Preset = Literal["draft", "standard", "pa-audioic", "exact"]
 Noising = Literal["expectation", "monte_carlo", "flow", "average"]
 Context = Literal["published", "clean", "noised"]
-Solver = Literal["euler", "midpoint", "heun", "rk4", "scipy"]
+Solver = Literal["multistep", "euler", "midpoint", "heun", "rk4", "scipy"]
 Divergence = Literal["hutchinson", "exact"]
 ProbeKind = Literal["rademacher", "gaussian", "orthogonal"]
 Precision = Literal["auto", "bfloat16", "float32", "float64"]
@@ -25,8 +25,8 @@ Alignment = Literal["grid", "published"]
 
 _CLUSTERED = {"spacing": "quadratic"}
 _PRESETS: dict[str, dict[str, Any]] = {
-    "draft": {"solver": "midpoint", "n_steps": 6, "solver_options": _CLUSTERED, "n_probes": 6},
-    "standard": {"solver": "midpoint", "n_steps": 16, "solver_options": _CLUSTERED, "n_probes": 8},
+    "draft": {"solver": "multistep", "n_steps": 6, "solver_options": _CLUSTERED, "n_probes": 6},
+    "standard": {"solver": "multistep", "n_steps": 16, "solver_options": _CLUSTERED, "n_probes": 8},
     "pa-audioic": {
         "solver": "euler",
         "n_steps": 100,
@@ -35,7 +35,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "precision": "float32",
     },
     "exact": {
-        "solver": "midpoint",
+        "solver": "multistep",
         "n_steps": 24,
         "solver_options": {"spacing": "shared"},
         "divergence": "exact",
@@ -76,12 +76,13 @@ class ICSettings:
         What the backbone is fed: what the published code feeds it in this mode (noised or scaled
         latents for "expectation" and "monte_carlo", clean ones for "flow"; clean for "average"), or
         one of the two throughout.
-    solver : {"euler", "midpoint", "heun", "rk4", "scipy"}
-        Fixed-step methods of order 1, 2, 2, 4, or any method of `scipy.integrate.solve_ivp`.
+    solver : {"multistep", "euler", "midpoint", "heun", "rk4", "scipy"}
+        Fixed-step methods of order 2, 1, 2, 2, 4, or any method of `scipy.integrate.solve_ivp`. "multistep" is the midpoint
+        rule with half of its evaluations predicted from earlier steps (see `likelihood.solvers.Predictor`).
     solver_options : mapping
         Fixed steps: ``{"spacing": "uniform" | "quadratic" | "shared"}`` ("quadratic" puts more steps where
-        a path starts, "shared" where data are, for the levels that start there; on either, "midpoint" takes the middle of a step on
-        the flow's own clock, see `likelihood.solvers.middles`). scipy: the keywords of `solve_ivp` (``method``, ``rtol``, ``atol``, ``max_step``).
+        a path starts, "shared" where data are, for the levels that start there; on either, "multistep" and "midpoint" take the middle
+        of a step on the flow's own clock, see `likelihood.solvers.middles`). scipy: the keywords of `solve_ivp` (``method``, ``rtol``, ``atol``, ``max_step``).
     n_steps : int >= 1
         Steps from t down to 0 (not used by "scipy").
     divergence : {"hutchinson", "exact"}

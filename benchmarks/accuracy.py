@@ -53,11 +53,12 @@ def ours(model: ICModel, latents: Tensor) -> list[Procedure]:
         procedure("published scheme", f"Euler {n}, 4 probes", preset="pa-audioic", n_steps=n) for n in (25, 50, 200)
     ]
     cycled = [
-        procedure("midpoint, cycled probes", f"midpoint {n}, {k} probes", n_steps=n, n_probes=k)
+        procedure("multistep, cycled probes", f"multistep {n}, {k} probes", n_steps=n, n_probes=k)
         for n, k in ((4, 4), (8, 4), (8, 8), (12, 8), (16, 16), (32, 8), (32, 16))
     ]
     exact = [
-        procedure("midpoint, exact trace", f"midpoint {n}, exact trace", preset="exact", n_steps=n) for n in (8, 16, 24)
+        procedure("multistep, exact trace", f"multistep {n}, exact trace", preset="exact", n_steps=n)
+        for n in (8, 16, 24)
     ]
     return [*presets, *published, *cycled, *exact]
 

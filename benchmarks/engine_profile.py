@@ -26,7 +26,9 @@ from audioic_widget.engine import CPU_ROWS, precision_on
 from audioic_widget.ic import compute_ic_from_latents
 from audioic_widget.likelihood.solvers import METHODS
 from audioic_widget.model.catalogue import ICModel
-from audioic_widget.model.frozen import ContextField, FrozenHead, Workspace, flat
+from audioic_widget.model.frozen import ContextField, FrozenHead, workspace_for
+from audioic_widget.model.fused import FusedWorkspace
+from audioic_widget.model.workspace import Workspace, flat
 
 LEVEL = 0.3
 PARTS = ("normalised", "gate", "add_to_stream")
@@ -39,8 +41,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def rows_a_step(settings: aw.ICSettings, tangents: int) -> list[int]:
-    """Rows a frame of every evaluation of a step: the value, and the tangents where the divergence counts."""
-    return [1 + tangents if weight else 1 for weight in METHODS[settings.solver].weights]
+    """Rows a frame of every evaluation of a step but the first: the value, and the tangents where the divergence counts."""
+    method = METHODS[settings.solver]
+    return [1 + tangents if weight else 1 for weight in method.weights if weight or not method.predicts]
 
 
 def flops_a_row(head: FrozenHead) -> int:
@@ -68,7 +71,7 @@ def products_alone(space: Workspace, head: FrozenHead, rows: Tensor) -> None:
 def parts_of_a_pass(field: ContextField, rows: Tensor, t: Tensor, repeats: int) -> dict[str, float]:
     """Median seconds a pass of each method of the workspace, of the products into `wide`, and of the whole."""
     spent: defaultdict[str, list[float]] = defaultdict(list)
-    genuine = {name: getattr(Workspace, name) for name in PARTS}
+    genuine = {name: getattr(FusedWorkspace, name) for name in PARTS}
     field._pass(rows, t)
 
     def timed(name: str) -> Callable[..., Any]:
@@ -82,14 +85,14 @@ def parts_of_a_pass(field: ContextField, rows: Tensor, t: Tensor, repeats: int) 
 
     try:
         for name in PARTS:
-            setattr(Workspace, name, timed(name))
+            setattr(FusedWorkspace, name, timed(name))
         for _ in range(repeats):
             for name in PARTS:
                 spent[name].append(0.0)
             spent["pass"].append(seconds(lambda: field._pass(rows, t)))
     finally:
         for name in PARTS:
-            setattr(Workspace, name, genuine[name])
+            setattr(FusedWorkspace, name, genuine[name])
     return {name: statistics.median(values) for name, values in spent.items()}
 
 
@@ -105,7 +108,7 @@ def report(model: ICModel, settings: aw.ICSettings, tiles: int, repeats: int) ->
     field = head.bind(torch.randn(1, frames, 256))
     t = torch.tensor([0.5])
     batches = {count: torch.randn(count, 1, frames, 64) for count in sorted(set(evaluations))}
-    spaces = {count: Workspace(rows, head.expand[0]) for count, rows in batches.items()}
+    spaces = {count: workspace_for(rows)(rows, head.expand[0]) for count, rows in batches.items()}
 
     def solve() -> None:
         compute_ic_from_latents(latents, model=model, settings=settings)

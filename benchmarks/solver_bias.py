@@ -1,13 +1,14 @@
-"""The solver's error alone, by where a step's middle is: ``python benchmarks/solver_bias.py``.
+"""The solver's error alone, by where a step's middle is and how it is found: ``python benchmarks/solver_bias.py``.
 
 The midpoint rule with the exact trace on the grid of the presets, in float32, against RK4 in float64 with as many steps as decide nothing
-any more: mean and standard deviation over frames, with halves of the steps as middles and with `solvers.middles`. ``--model`` takes
-another trained model. Prints a Markdown table.
+any more: mean and standard deviation over frames, with halves of the steps as middles, with `solvers.middles`, and there by
+prediction ("multistep"). ``--model`` takes another trained model. Prints a Markdown table.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import torch
 from machine import machine
@@ -23,16 +24,19 @@ from audioic_widget.model.catalogue import ICModel
 
 LEVELS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.6)
 STEPS = (6, 16)
+RULES = {"halves": ("midpoint", halves), "middles": ("midpoint", middles), "multistep": ("multistep", middles)}
 REFERENCE_STEPS = 24
 
 
 @torch.inference_mode()
-def log_density(model: ICModel, x: Tensor, seen: Tensor, level: float, method: str, n: int, moved: bool) -> Tensor:
+def log_density(
+    model: ICModel, x: Tensor, seen: Tensor, level: float, method: str, n: int, middle_of: Callable[[Tensor], Tensor]
+) -> Tensor:
     """In nats ``(frames,)``, in the model's number format."""
     model = model.in_precision("float64" if x.dtype == torch.float64 else "float32")
     field = model.head.frozen().bind(model.contexts(seen[None, :-1]))
     times = time_grid(torch.tensor([1 - level], dtype=x.dtype), n, "quadratic")
-    x, middle = x[None, 1:], (middles if moved else halves)(times)
+    x, middle = x[None, 1:], middle_of(times)
     for state in fixed_step_trajectory(field, x, times, middle, ExactTrace(x), METHODS[method]):
         last = state
     return (log_normal(last.x) + last.sums[0])[0].double()
@@ -47,7 +51,7 @@ def main() -> None:
     print(
         machine(), "", f"Model {model.name}, {options.frames} frames; mean and sd of the error in nats.", "", sep="\n"
     )
-    columns = [f"{n} steps, {which}" for n in STEPS for which in ("halves", "middles")]
+    columns = [f"{n} steps, {rule}" for n in STEPS for rule in RULES]
     print("| example | noising | level |", " | ".join(columns), "|")
     print("|---" * (3 + len(columns)) + "|")
     for name in EXAMPLES:
@@ -58,12 +62,13 @@ def main() -> None:
                 drawn = noise[None] if noising == "average" else None
                 points = evaluated_points(latents, torch.tensor([level]), drawn, clean_context=noising == "average")
                 x, seen = points.x[0], points.seen[0]
-                exact = log_density(model, x.double(), seen.double(), level, "rk4", REFERENCE_STEPS, False)
+                exact = log_density(model, x.double(), seen.double(), level, "rk4", REFERENCE_STEPS, halves)
                 cells = []
                 for n in STEPS:
-                    for moved in (False, True):
+                    for rule in RULES.values():
                         # IC is minus the log density.
-                        off = exact - log_density(model, x, seen, level, "midpoint", n, moved)
+                        method, middle_of = rule
+                        off = exact - log_density(model, x, seen, level, method, n, middle_of)
                         cells.append(f"{off.mean():+.3f} ± {off.std():.3f}")
                 print(f"| {name} | {noising} | {level} |", " | ".join(cells), "|", flush=True)
 

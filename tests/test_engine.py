@@ -15,9 +15,10 @@ from engine_cases import ALL_MODES, AT_POINTS, LEVELS, MODES, SCIPY, Floats, Gol
 from numpy.typing import NDArray
 from torch import Tensor
 
+import audioic_widget as aw
 from audioic_widget import engine
 from audioic_widget.errors import Cancelled, DeviceError, SettingsError
-from audioic_widget.ic import compute_ic_from_latents
+from audioic_widget.ic import compute_ic_from_latents, encode
 from audioic_widget.likelihood.density import Scheme, log_density_along_flow
 from audioic_widget.likelihood.divergence import ExactTrace
 from audioic_widget.likelihood.draws import Draws, Purpose
@@ -173,6 +174,19 @@ def test_scipy_agrees_with_fixed_steps(tiny: ICModel, latents: NDArray[Any]) -> 
     np.testing.assert_allclose(adaptive, fixed, atol=2e-2)
 
 
+@pytest.mark.parametrize("example", ["minuet", "loop"])
+def test_on_a_trained_flow_predicted_stages_are_as_true_as_evaluated_ones(example: str) -> None:
+    mini = aw.load_model("mini", device="cpu")
+    some = encode(aw.read_recording(aw.example(example)), mini).latents[:20]
+    exact: dict[str, Any] = {"noise_levels": (0.0, 0.1, 0.3), "divergence": "exact", "precision": "float32"}
+    truth = ic(some, mini, ICSettings(solver="rk4", n_steps=16, **exact))
+    predicted, evaluated = (
+        np.sqrt(np.square(ic(some, mini, ICSettings(solver=solver, n_steps=8, **exact)) - truth).mean(1))
+        for solver in ("multistep", "midpoint")
+    )
+    assert (predicted < 1.3 * evaluated).all()
+
+
 def test_scipy_options_reach_scipy(tiny: ICModel, latents: NDArray[Any]) -> None:
     loose, tight = (
         ic(latents[:3], tiny, quick(noise_levels=[0.6], solver="scipy", solver_options={"rtol": tol, "atol": tol}))
@@ -266,7 +280,7 @@ def test_memory_that_is_scarce_now_and_then(
     plenty, failures = ic(latents, tiny, settings), []
 
     def scarce_at_random(field: ContextField, rows: Tensor, t: Tensor) -> Tensor:
-        if rows.shape[2] > 1 and chance.random() < 0.1:
+        if rows.shape[2] > 1 and chance.random() < 0.3:
             failures.append(rows.shape[2])
             raise error
         return evaluate(field, rows, t)

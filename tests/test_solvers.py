@@ -12,12 +12,12 @@ import torch
 from analytic import GaussianField, LinearField, MixtureField, mixture, random_linear
 
 from audioic_widget.errors import Cancelled, SettingsError
-from audioic_widget.likelihood.density import Scheme, log_density, log_density_along_flow, merged_times
+from audioic_widget.likelihood.density import Scheme, log_density, log_density_along_flow, log_normal, merged_times
 from audioic_widget.likelihood.divergence import ExactTrace, FixedProbes
-from audioic_widget.likelihood.solvers import METHODS, fixed_step_trajectory, halves, middles, time_grid
+from audioic_widget.likelihood.solvers import METHODS, Predictor, fixed_step_trajectory, halves, middles, time_grid
 
 Field = LinearField | GaussianField | MixtureField
-FIXED_STEP = ["euler", "midpoint", "heun", "rk4"]
+FIXED_STEP = ["multistep", "euler", "midpoint", "heun", "rk4"]
 SPACINGS = ["uniform", "quadratic", "shared"]
 
 
@@ -116,6 +116,50 @@ def test_rows_of_a_batch_step_on_their_own(solver: str) -> None:
     together = log_density(field, x, t, scheme, ExactTrace(x)).value
     apart = torch.cat([log_density(field, x[[k]], t[[k]], scheme, ExactTrace(x[[k]])).value for k in range(3)])
     torch.testing.assert_close(together, apart, rtol=0, atol=1e-11)
+
+
+def test_velocities_are_predicted_where_the_data_they_point_to_move_on_a_parabola() -> None:
+    parts, predictor = points(3, 1, 8), Predictor()
+
+    def velocity(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        time = t[:, None, None]
+        return (parts[:1] + parts[1:2] * time + parts[2:] * time**2 - x) / (1 - time)
+
+    assert not predictor
+    for step, time in enumerate((0.93, 0.9, 0.7, 0.5)):
+        t = torch.tensor([time, time / 2], dtype=torch.float64)
+        x = points(2, 1, 8, seed=step)
+        predictor.learn(x, t, velocity(x, t))
+    assert predictor
+    x, t = points(2, 1, 8, seed=9), torch.tensor([0.4, 0.25], dtype=torch.float64)
+    torch.testing.assert_close(predictor.velocity(x, t), velocity(x, t), rtol=0, atol=1e-10)
+
+
+def test_a_predicting_method_evaluates_once_a_step_and_once_more_at_the_start() -> None:
+    field, calls = mixture(), []
+
+    class Counted:
+        def velocity(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            calls.append("velocity")
+            return field.velocity(x, t)
+
+        def velocity_and_tangents(
+            self, x: torch.Tensor, t: torch.Tensor, tangents: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            calls.append("tangents")
+            return field.velocity_and_tangents(x, t, tangents)
+
+    x, t = points(2, 3, 8), torch.tensor([1.0, 0.4], dtype=torch.float64)
+    log_density(Counted(), x, t, Scheme("multistep", 5), ExactTrace(x))
+    assert calls == ["velocity", *5 * ["tangents"]]
+
+
+@pytest.mark.parametrize("solver", FIXED_STEP)
+def test_at_time_zero_nothing_moves(solver: str) -> None:
+    x, t = points(2, 3, 8), torch.tensor([0.0, 0.5], dtype=torch.float64)
+    value = log_density(mixture(), x, t, Scheme(solver, 5), ExactTrace(x)).value
+    torch.testing.assert_close(value[0], log_normal(x[0]), rtol=0, atol=0)
+    assert value.isfinite().all()
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)

@@ -48,7 +48,7 @@ class Scheme:
         Keywords of `scipy.integrate.solve_ivp`.
     """
 
-    solver: str = "midpoint"
+    solver: str = "multistep"
     n_steps: int = 25
     spacing: str = "quadratic"
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -61,7 +61,8 @@ class Scheme:
 
     def middle(self, times: Tensor) -> Tensor:
         """Middles ``(rows, n)`` of the steps of a `grid`; equal steps are those of the textbook's rule."""
-        return middles(times) if self.solver == "midpoint" and self.spacing != "uniform" else halves(times)
+        moved = self.solver in ("midpoint", "multistep") and self.spacing != "uniform"
+        return middles(times) if moved else halves(times)
 
     def evaluations(self, times: Tensor, middle: Tensor, first_step: int = 0) -> list[Evaluation]:
         """Where the divergence is evaluated on the way through `times` ``(rows, n + 1)``; unknown to adaptive solvers."""
