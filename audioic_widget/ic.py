@@ -409,7 +409,7 @@ def describe(encoded: Encoded, model: ICModel, settings: ICSettings) -> dict[str
     """Provenance of a result: everything needed to compute it again, as JSON values."""
     recording = encoded.recording
     return {
-        "versions": {name: version(name) for name in ("audioic-widget", "torch", "numpy")},
+        "versions": {name: version(name) for name in ("audioic-widget", "torch", "numpy", "numba")},
         "model": {
             "name": model.name,
             "sha256": model.digest,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import find_peaks
 
 from audioic_widget.errors import SettingsError
 from audioic_widget.frames import FRAME_PERIOD
@@ -200,6 +199,7 @@ class ICResult:
             Columns ``time`` (end of frame, s), ``ic`` and ``stderr`` (nats), ``noise_level``.
         """
         import pandas as pd
+        from scipy.signal import find_peaks
 
         row = 0 if noise_level is None else self._index(noise_level)
         values = np.where(np.isnan(self.ic[row]), -np.inf, self.ic[row])

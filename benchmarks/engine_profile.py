@@ -52,10 +52,10 @@ def flops_a_row(head: FrozenHead) -> int:
 
 
 def bytes_a_row(width: int, depth: int, bytes_each: int) -> int:
-    """Read and written between the products of the blocks by a tangent's row, all passes counted."""
-    norm = 10 * width * 4 + (width * (4 + bytes_each) if bytes_each < 4 else 0)
-    gate = 7 * 2 * width * bytes_each
-    add = 5 * width * 4 if bytes_each < 4 else 0
+    """Read and written between the products of the blocks by a tangent's row."""
+    norm = width * (4 + bytes_each)
+    gate = 6 * width * bytes_each
+    add = width * (8 + bytes_each) if bytes_each < 4 else 0
     return depth * (norm + gate + add)
 
 

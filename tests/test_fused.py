@@ -103,10 +103,10 @@ def test_a_nan_stays_one_and_stays_in_its_frame(products_in: torch.dtype) -> Non
 def test_where_nothing_can_be_kept_on_disk_every_process_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     genuine = numba.njit
 
-    def without_disk(function: Any, *, cache: bool = False, **options: Any) -> Any:
+    def without_disk(signatures: list[str], *, cache: bool = False, **options: Any) -> Any:
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
-        return genuine(function, **options)
+        return genuine(signatures, **options)
 
     monkeypatch.setattr(numba, "njit", without_disk)
-    assert fused.compiled(lambda x: x + 1)(2) == 3
+    assert fused.compiled("int64(int64)")(lambda x: x + 1)(2) == 3

@@ -51,7 +51,7 @@ def waiting_is_an_error() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.parametrize("solver", ["euler", "midpoint"])
+@pytest.mark.parametrize("solver", ["euler", "midpoint", "multistep"])
 @pytest.mark.parametrize("kind", ["cycled", "fixed", "exact"])
 @torch.inference_mode()
 def test_a_solve_never_waits_for_the_host(mini: dict[str, ICModel], solver: str, kind: str) -> None:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from audioic_widget.errors import SettingsError
@@ -223,6 +222,8 @@ def scipy_trajectory(
     SettingsError
         If scipy does not know an option, or its method fails.
     """
+    from scipy.integrate import solve_ivp
+
     shape, n_x = x.shape, x.numel()
     sums = (estimator.n_sums, *shape[:-1])
     start, length = times[:, 0], times[:, -1] - times[:, 0]

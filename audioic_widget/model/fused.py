@@ -2,7 +2,8 @@
 
 PyTorch takes four walks for a norm with its tangents and three for a gate, and in bfloat16 another two to widen and to round. Where a
 CPU has a matrix unit they take longer than the products between them. Numbers in bfloat16 are read and written as
-the upper 16 bits of float32, rounded to the nearest, ties to even; everything between is float32.
+the upper 16 bits of float32, rounded to the nearest, ties to even (a NaN stays one: the lower bits of those that arithmetic makes are zero);
+everything between is float32.
 """
 
 from __future__ import annotations
@@ -23,23 +24,39 @@ Function = Callable[..., Any]
 _FREEDOM = {"reassoc", "contract", "nsz"}
 """What the compiler may do to sums and products. Not: to assume that no number is infinite or NaN."""
 
+NOT_COMPILED = (
+    "Numba's compiler is switched off, without which nothing can be computed on a CPU: unset NUMBA_DISABLE_JIT."
+)
+
+_SINGLE, _HALF = "float32[:, :, ::1]", "uint16[:, :, ::1]"
+
 f32, u32, i32 = np.float32, np.uint32, np.int32
 
 
-def compiled(function: Function) -> Function:
-    """`function` as machine code, compiled when first called and kept on disk for the processes to come.
+def compiled(*signatures: str) -> Callable[[Function], Function]:
+    """A function as machine code, made now and kept on disk for the processes to come.
 
-    Where nothing can be kept, as in a container whose user has no home, every process compiles anew: a second.
+    At the import, since waking Numba takes a quarter of a second, which would otherwise come before the first picture. Where
+    nothing can be kept, as in a container whose user has no home, every process compiles anew: two seconds.
     """
-    try:
-        return numba.njit(function, nogil=True, fastmath=_FREEDOM, error_model="numpy", cache=True)
-    except RuntimeError:
-        return numba.njit(function, nogil=True, fastmath=_FREEDOM, error_model="numpy")
+
+    def decorator(function: Function) -> Function:
+        def made(*, kept: bool) -> Function:
+            return numba.njit(list(signatures), nogil=True, fastmath=_FREEDOM, error_model="numpy", cache=kept)(
+                function
+            )
+
+        try:
+            return made(kept=True)
+        except RuntimeError:
+            return made(kept=False)
+
+    return decorator
 
 
 def wide(number: Any) -> Any:
     """A number of either format as float32."""
-    raise NotImplementedError("known to compiled code alone")
+    raise NotImplementedError(NOT_COMPILED)
 
 
 @overload(wide, inline="always")
@@ -55,7 +72,7 @@ def _wide(number: Any) -> Function:
 
 def as_in(array: Any, number: Any) -> Any:
     """A float32 in the format of the array."""
-    raise NotImplementedError("known to compiled code alone")
+    raise NotImplementedError(NOT_COMPILED)
 
 
 @overload(as_in, inline="always")
@@ -85,7 +102,7 @@ def exp(x: Any) -> Any:
     return (p * r * r + r + f32(1)) * i32((i32(power) + i32(127)) << i32(23)).view(f32)
 
 
-@compiled
+@compiled(*(f"void({_SINGLE}, float32[:, ::1], {out})" for out in (_SINGLE, _HALF)))
 def normalise(stream: Any, scale: Any, out: Any) -> None:
     """`Workspace.normalise` of `stream` ``(1 + k, frames, width)``, each row of `scale` being for as many frames as the next."""
     rows, frames, width = stream.shape
@@ -112,7 +129,7 @@ def normalise(stream: Any, scale: Any, out: Any) -> None:
                 out[row, frame, i] = as_in(out, tangent[i] * factor[i] - product * along[i])
 
 
-@compiled
+@compiled(*(f"void({each}, {each})" for each in (_SINGLE, _HALF)))
 def gate(halves: Any, out: Any) -> None:
     """`Workspace.gate` of `halves` ``(1 + k, frames, 2 n)``, into `out` ``(1 + k, frames, n)``."""
     rows, frames, width = out.shape
@@ -131,7 +148,7 @@ def gate(halves: Any, out: Any) -> None:
                 out[row, frame, i] = as_in(out, wide(tangent[i]) * slope[i] + wide(tangent[width + i]) * silu[i])
 
 
-@compiled
+@compiled("void(float32[::1], uint16[::1])")
 def add(stream: Any, part: Any) -> None:
     """Add `part` to `stream`, both flat."""
     for i in range(len(stream)):
