@@ -65,7 +65,9 @@ def test_passes_are_those_of_a_plain_workspace(
     # Half of a last place of the format.
     tolerance = {"rtol": 2e-5 if dtype == torch.float32 else 2**-8, "atol": 2e-5}
     stream, halves = normal(*shape, width, seed=seed), 3 * normal(*shape, 4 * width, seed=seed + 1).to(dtype)
-    for scale in (normal(rows, 1, width, seed=seed + 2), normal(rows, frames, width, seed=seed + 3)):
+    # Parts of a larger product, as they come.
+    for times in (1, frames):
+        scale = normal(rows, times, 2 * width, seed=seed + 2).chunk(2, dim=-1)[1]
         for each in (exact, ours):
             each.stream.copy_(stream)
             each.wide.copy_(halves)

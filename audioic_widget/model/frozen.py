@@ -53,8 +53,7 @@ class FrozenHead:
 
         @torch.inference_mode()
         def modulated(t: Tensor) -> tuple[Tensor, ...]:
-            chunks = F.linear(head.time(t), time_weight, time_bias).chunk(len(blocks) + 2, dim=-1)
-            return tuple(chunk.contiguous() for chunk in chunks)
+            return F.linear(head.time(t), time_weight, time_bias).chunk(len(blocks) + 2, dim=-1)
 
         self._modulated = modulated
         self._kept = lru_cache(KEPT_TIMES)(lambda times, dtype: modulated(torch.tensor(times, dtype=dtype)))

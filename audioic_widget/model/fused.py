@@ -166,10 +166,10 @@ class FusedWorkspace(Workspace):
         )
 
     def normalise(self, scale: Tensor) -> None:
-        normalise(self._stream, array(scale).reshape(-1, scale.shape[-1]), self._normal)
+        normalise(self._stream, array(flat(scale).contiguous()), self._normal)
 
     def normalised(self, scale: Tensor) -> Tensor:
-        normalise(self._stream, array(scale).reshape(-1, scale.shape[-1]), self._rounded)
+        normalise(self._stream, array(flat(scale).contiguous()), self._rounded)
         return self.rounded
 
     def gate(self) -> None:
