@@ -65,6 +65,11 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    # What is imported when it is first asked for is to be found by completion, too.
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     # The widget brings the whole notebook machinery: the library and the command start without it.
     if name in ("AudioICWidget", "compare"):

@@ -88,7 +88,12 @@ def parser() -> ArgumentParser:
     add = command.add_argument
     add("--config", action="config", help="File with arguments, as --print_config prints them.")
     add("audio_files", nargs="+", help="Audio files, as words or as one list: \"['a.wav','b.wav']\".")
-    add("--noise_levels", type=list[float], default=[0.0], help="Noise levels between 0 (clean) and 1 (all noise).")
+    add(
+        "--noise_levels",
+        type=list[float] | float,
+        default=[0.0],
+        help="Noise levels between 0 (clean) and 1 (all noise).",
+    )
     add(
         "--audio_type",
         type=str,

@@ -50,6 +50,7 @@ _COMMON: dict[str, Any] = {
     "probe_kind": "orthogonal",
     "precision": "auto",
 }
+_SCIPY_METHODS = ("RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA")
 # A field left out takes its preset's value; typed as Any so that the fields keep their real types.
 _FROM_PRESET: Any = None
 
@@ -151,6 +152,10 @@ class ICSettings:
         if not isinstance(self.solver_options, Mapping) or not all(isinstance(key, str) for key in self.solver_options):
             raise SettingsError(f"solver_options must map names to values, not {self.solver_options!r}.")
         object.__setattr__(self, "solver_options", dict(self.solver_options))
+        if self.solver in _SCIPY_METHODS:
+            raise SettingsError(
+                f'Methods of scipy are solver="scipy" with solver_options={{"method": "{self.solver}"}}.'
+            )
         for name, choices in _CHOICES.items():
             _check_choice(name, getattr(self, name), choices)
         for name, least in (("n_steps", 1), ("n_probes", 1), ("seed", 0)):

@@ -118,6 +118,7 @@ def test_the_csv_is_written_to_the_working_folder_by_default(run: Run, folder: P
     [
         ([], {}),
         (["--noise_levels", "[0.5, 0.0]"], {"noise_levels": (0.5, 0.0)}),
+        (["--noise_levels", "0.4"], {"noise_levels": (0.4,)}),
         (["--seed", "7", "--integration_params.n_runs", "2"], {"seed": 7, "n_probes": 2}),
         (["--monte_carlo_samples", "3", "--noise_levels", "[0.4]"], {"monte_carlo_samples": 3, "noise_levels": (0.4,)}),
         (["--noise_from_expection", "false"], {"noising": "flow"}),
@@ -126,7 +127,7 @@ def test_the_csv_is_written_to_the_working_folder_by_default(run: Run, folder: P
             {"solver": "scipy", "solver_options": {"method": "RK23", "rtol": 0.1}},
         ),
     ],
-    ids=["plain", "levels", "seed", "monte carlo", "flow", "scipy"],
+    ids=["plain", "levels", "one level", "seed", "monte carlo", "flow", "scipy"],
 )
 def test_the_csv_holds_what_the_library_computes(
     run: Run, folder: Path, words: list[str], fields: dict[str, Any]

@@ -17,6 +17,7 @@ import pytest
 from numpydoc.docscrape import NumpyDocString
 from numpydoc.validate import validate
 
+import audioic_widget
 from audioic_widget import errors
 
 PUBLIC = (
@@ -152,3 +153,7 @@ def test_an_example_shows_it(name: Name) -> None:
         of_class = "".join(re.findall(r"(?:>>>|\.\.\.) .*", inspect.getdoc(name.owner) or ""))
         example = re.search(rf"\.{name.path.rpartition('.')[2]}\b", of_class) is not None
     assert example
+
+
+def test_completion_finds_what_is_imported_when_asked_for() -> None:
+    assert set(audioic_widget.__all__) <= set(dir(audioic_widget))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numba
@@ -112,3 +115,14 @@ def test_where_nothing_can_be_kept_on_disk_every_process_compiles(monkeypatch: p
 
     monkeypatch.setattr(numba, "njit", without_disk)
     assert fused.compiled("int64(int64)")(lambda x: x + 1)(2) == 3
+
+
+def test_without_a_compiler_the_plain_passes_are_taken() -> None:
+    program = (
+        "import torch; from audioic_widget.model.head import Head;"
+        "field = Head(24, 2, 16).frozen().bind(torch.zeros(1, 3, 24));"
+        "print(field.velocity(torch.ones(1, 3, 16), torch.ones(1)).isfinite().all().item())"
+    )
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr

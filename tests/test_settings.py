@@ -47,6 +47,11 @@ def test_what_is_given_beats_the_preset(preset: Any) -> None:
     assert {name: getattr(settings, name) for name in given_} == given_
 
 
+def test_a_method_of_scipy_for_a_solver_is_told_where_it_belongs() -> None:
+    with pytest.raises(SettingsError, match=r'solver="scipy" with solver_options=\{"method": "RK45"\}'):
+        ICSettings(solver="RK45")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_settings_survive_json(preset: Any) -> None:
     settings = ICSettings(preset=preset, noise_levels=(0.1, 0.0, 1.0), monte_carlo_samples=3, seed=2**40)

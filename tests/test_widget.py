@@ -240,6 +240,13 @@ def test_the_last_of_many_changes_is_what_remains(widget: Recorded) -> None:
     assert revisions == sorted(revisions)
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_widget_that_could_not_be_made_goes_quietly() -> None:
+    with pytest.raises(TypeError, match="audio"):
+        AudioICWidget()  # type: ignore[call-arg]
+    gc.collect()
+
+
 def test_close_ends_the_thread(samples: np.ndarray) -> None:
     before = set(threading.enumerate())
     widget = Recorded(np.tile(samples, 10), sample_rate=44_100, preset="exact")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audioic_widget.console import description, exit_status
 from audioic_widget.errors import ModelError, SettingsError
+
+if TYPE_CHECKING:
+    from audioic_widget.corpus import ICDataset
 
 SETTINGS = (
     "alignment",
@@ -24,6 +27,9 @@ SETTINGS = (
     "seed",
 )
 """Fields of `ICSettings` that are options of the command."""
+
+FAILURES_SHOWN = 10
+"""Files without a result that are named at the end."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     rows: list[dict[str, Any]] = []
     with ExitStack() as stack:
-        compute_corpus(
+        data = compute_corpus(
             items,
             options.output,
             model=options.model,
@@ -62,9 +68,25 @@ def run(options: argparse.Namespace) -> int:
             progress=True,
             on_shard=rows.extend,
         )
-    failures = sum(row["status"] != "ok" for row in rows)
-    print(f"{len(rows)} of {len(items)} files computed, {failures} without a result -> {options.output}")
-    return 2 if failures else 0
+    number, count = options.shard
+    failed = failures(data, {item.id for item in items[number - 1 :: count]})
+    print(f"{len(rows)} of {len(items)} files computed, {len(failed)} without a result -> {options.output}")
+    for file, reason in failed[:FAILURES_SHOWN]:
+        print(f"  {file}: {reason}", file=sys.stderr)
+    if failed:
+        more = (
+            f"{len(failed) - FAILURES_SHOWN} more are in the dataset's table of files. "
+            if len(failed) > FAILURES_SHOWN
+            else ""
+        )
+        print(f"{more}Mend them and call again, or with --retry-failed if the cause was another.", file=sys.stderr)
+    return 2 if failed else 0
+
+
+def failures(data: ICDataset, files: Set[str]) -> list[tuple[str, str]]:
+    """Those of `files` that have no result, of this run and of earlier ones, with the reason."""
+    table = data.scan("files").to_table(columns=["file", "status", "error"])
+    return [(row["file"], row["error"]) for row in table.to_pylist() if row["status"] != "ok" and row["file"] in files]
 
 
 def dask_client(address: str) -> Any:

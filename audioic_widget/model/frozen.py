@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audioic_widget.model.fused import FusedWorkspace
+from audioic_widget.model.fused import COMPILES, FusedWorkspace
 from audioic_widget.model.workspace import Workspace, flat
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ class ContextField:
 
 def workspace_for(rows: Tensor) -> type[Workspace]:
     """Fused passes where they run: on a CPU, in single precision."""
-    return FusedWorkspace if rows.device.type == "cpu" and rows.dtype == torch.float32 else Workspace
+    fused = COMPILES and rows.device.type == "cpu" and rows.dtype == torch.float32
+    return FusedWorkspace if fused else Workspace
 
 
 def centred(weight: Tensor) -> Tensor:

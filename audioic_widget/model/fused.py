@@ -24,9 +24,8 @@ Function = Callable[..., Any]
 _FREEDOM = {"reassoc", "contract", "nsz"}
 """What the compiler may do to sums and products. Not: to assume that no number is infinite or NaN."""
 
-NOT_COMPILED = (
-    "Numba's compiler is switched off, without which nothing can be computed on a CPU: unset NUMBA_DISABLE_JIT."
-)
+COMPILES = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
+"""Whether there is machine code. As Python, where NUMBA_DISABLE_JIT is set, these loops would take hours."""
 
 _SINGLE, _HALF = "float32[:, :, ::1]", "uint16[:, :, ::1]"
 
@@ -56,7 +55,7 @@ def compiled(*signatures: str) -> Callable[[Function], Function]:
 
 def wide(number: Any) -> Any:
     """A number of either format as float32."""
-    raise NotImplementedError(NOT_COMPILED)
+    raise NotImplementedError("Known to machine code alone.")
 
 
 @overload(wide, inline="always")
@@ -72,7 +71,7 @@ def _wide(number: Any) -> Function:
 
 def as_in(array: Any, number: Any) -> Any:
     """A float32 in the format of the array."""
-    raise NotImplementedError(NOT_COMPILED)
+    raise NotImplementedError("Known to machine code alone.")
 
 
 @overload(as_in, inline="always")

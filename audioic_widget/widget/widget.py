@@ -210,6 +210,9 @@ class AudioICWidget(Parameters):
 
     def close(self) -> None:
         """End the computation, the thread and the widget."""
+        # Also called for a widget whose making failed.
+        if not hasattr(self, "_worker"):
+            return
         self._worker.close()
         super().close()
         # A widget of its own, which the other's end would leave behind, in the kernel and in every page.
