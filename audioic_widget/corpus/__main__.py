@@ -79,7 +79,9 @@ def run(options: argparse.Namespace) -> int:
             if len(failed) > FAILURES_SHOWN
             else ""
         )
-        print(f"{more}Mend them and call again, or with --retry-failed if the cause was another.", file=sys.stderr)
+        print(
+            f"{more}Mend what failed and call again, with --retry-failed if the cause lay elsewhere.", file=sys.stderr
+        )
     return 2 if failed else 0
 
 
