@@ -107,9 +107,7 @@ def evaluations(settings: ICSettings) -> float:
     draws = settings.monte_carlo_samples or 1 if settings.noising == "average" else 1
     if settings.solver == "scipy":
         return 100.0 * (1 + tangents) * draws
-    method = METHODS[settings.solver]
-    plain = 0 if method.predicts else 1
-    return float(settings.n_steps * sum(1 + tangents if weight else plain for weight in method.weights) * draws)
+    return float(settings.n_steps * sum(METHODS[settings.solver].rows_a_step(tangents)) * draws)
 
 
 def solve(

@@ -26,7 +26,7 @@ from audioic_widget.engine import CPU_ROWS, precision_on
 from audioic_widget.ic import compute_ic_from_latents
 from audioic_widget.likelihood.solvers import METHODS
 from audioic_widget.model.catalogue import ICModel
-from audioic_widget.model.frozen import ContextField, FrozenHead, workspace_for
+from audioic_widget.model.frozen import ContextField, FrozenHead
 from audioic_widget.model.fused import FusedWorkspace
 from audioic_widget.model.workspace import Workspace, flat
 
@@ -38,12 +38,6 @@ def seconds(work: Callable[[], object]) -> float:
     begin = time.thread_time()
     work()
     return time.thread_time() - begin
-
-
-def rows_a_step(settings: aw.ICSettings, tangents: int) -> list[int]:
-    """Rows a frame of every evaluation of a step but the first: the value, and the tangents where the divergence counts."""
-    method = METHODS[settings.solver]
-    return [1 + tangents if weight else 1 for weight in method.weights if weight or not method.predicts]
 
 
 def flops_a_row(head: FrozenHead) -> int:
@@ -102,13 +96,13 @@ def report(model: ICModel, settings: aw.ICSettings, tiles: int, repeats: int) ->
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     head = model.head.frozen(dtype)
     tangents = 64 if settings.divergence == "exact" else settings.n_probes
-    evaluations = rows_a_step(settings, tangents)
+    evaluations = METHODS[settings.solver].rows_a_step(tangents)
     frames = CPU_ROWS // (1 + tangents)
     latents = torch.nn.functional.layer_norm(torch.randn(frames * tiles + 1, 64), (64,))
     field = head.bind(torch.randn(1, frames, 256))
     t = torch.tensor([0.5])
     batches = {count: torch.randn(count, 1, frames, 64) for count in sorted(set(evaluations))}
-    spaces = {count: workspace_for(rows)(rows, head.expand[0]) for count, rows in batches.items()}
+    spaces = {count: FusedWorkspace(rows, head.expand[0]) for count, rows in batches.items()}
 
     def solve() -> None:
         compute_ic_from_latents(latents, model=model, settings=settings)

@@ -65,9 +65,8 @@ def main() -> None:
                 exact = log_density(model, x.double(), seen.double(), level, "rk4", REFERENCE_STEPS, halves)
                 cells = []
                 for n in STEPS:
-                    for rule in RULES.values():
+                    for method, middle_of in RULES.values():
                         # IC is minus the log density.
-                        method, middle_of = rule
                         off = exact - log_density(model, x, seen, level, method, n, middle_of)
                         cells.append(f"{off.mean():+.3f} ± {off.std():.3f}")
                 print(f"| {name} | {noising} | {level} |", " | ".join(cells), "|", flush=True)

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     """Do what `options` ask for; the exit status."""
     # Torch is slow to import: help and mistakes do not wait for it.
     from audioic_widget.corpus.run import compute_corpus
-    from audioic_widget.corpus.sources import find_items
+    from audioic_widget.corpus.sources import find_items, share
     from audioic_widget.settings import ICSettings
 
     fields = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
@@ -68,27 +68,23 @@ def run(options: argparse.Namespace) -> int:
             progress=True,
             on_shard=rows.extend,
         )
-    number, count = options.shard
-    failed = failures(data, {item.id for item in items[number - 1 :: count]})
+    failed = failures(data, {item.id for item in share(items, options.shard)})
     print(f"{len(rows)} of {len(items)} files computed, {len(failed)} without a result -> {options.output}")
     for file, reason in failed[:FAILURES_SHOWN]:
         print(f"  {file}: {reason}", file=sys.stderr)
+    if hidden := len(failed[FAILURES_SHOWN:]):
+        print(f"  {hidden} more are in the dataset's table of files.", file=sys.stderr)
     if failed:
-        more = (
-            f"{len(failed) - FAILURES_SHOWN} more are in the dataset's table of files. "
-            if len(failed) > FAILURES_SHOWN
-            else ""
-        )
-        print(
-            f"{more}Mend what failed and call again, with --retry-failed if the cause lay elsewhere.", file=sys.stderr
-        )
+        print("Mend what failed and call again, with --retry-failed if the cause lay elsewhere.", file=sys.stderr)
     return 2 if failed else 0
 
 
 def failures(data: ICDataset, files: Set[str]) -> list[tuple[str, str]]:
     """Those of `files` that have no result, of this run and of earlier ones, with the reason."""
-    table = data.scan("files").to_table(columns=["file", "status", "error"])
-    return [(row["file"], row["error"]) for row in table.to_pylist() if row["status"] != "ok" and row["file"] in files]
+    import pyarrow.dataset as pads
+
+    table = data.scan("files").to_table(columns=["file", "error"], filter=pads.field("status") != "ok")
+    return [(row["file"], row["error"]) for row in table.to_pylist() if row["file"] in files]
 
 
 def dask_client(address: str) -> Any:

@@ -21,7 +21,7 @@ from audioic_widget.corpus.changes import forget
 from audioic_widget.corpus.dataset import ICDataset
 from audioic_widget.corpus.parts import Row, restore_files, row_of, sweep, version_of, write_part
 from audioic_widget.corpus.shard import Job, run_shard
-from audioic_widget.corpus.sources import Item, find_items
+from audioic_widget.corpus.sources import Item, find_items, share
 from audioic_widget.errors import AudioICError, ExecutorError, OutputError, SettingsError
 from audioic_widget.formats.files import replacing
 from audioic_widget.model.catalogue import checked_device, load_model
@@ -168,7 +168,7 @@ def compute_corpus(
     restore_files(Path(output))
     forget(Path(output), items, retry_failed=retry_failed)
     done = ICDataset(output).done()
-    sizes = {item: version_of(item.path)[0] or 0 for item in items[number - 1 :: count] if item.id not in done}
+    sizes = {item: version_of(item.path)[0] or 0 for item in share(items, shard) if item.id not in done}
     side_by_side = workers_of(workers, executor)
     todo = sorted(sizes, key=sizes.__getitem__, reverse=True) if side_by_side > 1 else list(sizes)
     if threads is None and workers:

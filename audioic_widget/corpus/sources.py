@@ -121,3 +121,9 @@ def _seconds(value: object) -> float | None:
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(f"{value} is no time in seconds")
     return seconds
+
+
+def share(items: Sequence[Item], shard: tuple[int, int]) -> Sequence[Item]:
+    """What job i of n computes, of the same `items` for all."""
+    number, count = shard
+    return items[number - 1 :: count]

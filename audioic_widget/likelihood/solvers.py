@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,14 +46,20 @@ class Tableau:
     weights: tuple[float, ...]
     predicts: bool = False
 
+    def rows_a_step(self, tangents: int) -> list[int]:
+        """Values and tangents a state of every evaluation of a step but the first step's."""
+        return [1 + tangents if weight else 1 for weight in self.weights if weight or not self.predicts]
+
+
+# Two values but one divergence a step.
+_MIDPOINT = Tableau(2, (0.0, MIDDLE), ((), (0.5,)), (0.0, 1.0))
 
 METHODS: Mapping[str, Tableau] = {
     # The published solver: one evaluation a step, error halves with twice the steps.
     "euler": Tableau(1, (0.0,), ((),), (1.0,)),
-    # Two values but one divergence a step.
-    "midpoint": Tableau(2, (0.0, MIDDLE), ((), (0.5,)), (0.0, 1.0)),
+    "midpoint": _MIDPOINT,
     # The method of choice: as true as the midpoint rule on a flow, at one evaluation a step.
-    "multistep": Tableau(2, (0.0, MIDDLE), ((), (0.5,)), (0.0, 1.0), predicts=True),
+    "multistep": replace(_MIDPOINT, predicts=True),
     # Also called the explicit trapezoidal rule; two divergences a step.
     "heun": Tableau(2, (0.0, 1.0), ((), (1.0,)), (0.5, 0.5)),
     # The classical method; four divergences a step, for references.

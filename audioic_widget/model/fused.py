@@ -174,11 +174,7 @@ class FusedWorkspace(Workspace):
     def gate(self) -> None:
         gate(self._wide, self._gated)
 
-    def add_to_stream(self, weight: Tensor) -> None:
-        if self.same_format:
-            super().add_to_stream(weight)
-            return
-        torch.mm(flat(self.gated), weight.T, out=flat(self.rounded))
+    def add_rounded(self) -> None:
         add(self._stream.reshape(-1), self._rounded.reshape(-1))
 
 

@@ -62,7 +62,11 @@ class Workspace:
             flat(self.stream).addmm_(flat(self.gated), weight.T)
         else:
             torch.mm(flat(self.gated), weight.T, out=flat(self.rounded))
-            self.stream += self.normal.copy_(self.rounded)
+            self.add_rounded()
+
+    def add_rounded(self) -> None:
+        """Add what is in the format of the products to the stream."""
+        self.stream += self.normal.copy_(self.rounded)
 
 
 def flat(x: Tensor) -> Tensor:
